@@ -1,18 +1,18 @@
 """What can go wrong, and how an attempt ends: the exception tree, the reason codes and the verdict.
 
-    MediaWorkerError
-      Rejected          the file is at fault: published with its reason code, never tried again
-      Superseded        the source changed under way: reconcile again
-      Conflict          somebody else wrote first (412, 409): reconcile again
-      Transient         try again later
-        Throttled         the other side asked for less
-        Unavailable       it did not answer, or answered with its own failure
-      Interrupted       this worker has to stop: not a failure, released at once
-      LeaseLost         the message is somebody else's now: settle nothing
-      Poison            a message that no worker will ever understand
-        Forged            it names a bucket or key that is not ours: nothing was called
-      Unknown           a message type that a newer worker may understand
-      Misconfigured     a setting, permission or tool is wrong: an operator has to act
+MediaWorkerError
+Rejected          the file is at fault: published with its reason code, never tried again
+Superseded        the source changed under way: reconcile again
+Conflict          somebody else wrote first (412, 409): reconcile again
+Transient         try again later
+Throttled         the other side asked for less
+Unavailable       it did not answer, or answered with its own failure
+Interrupted       this worker has to stop: not a failure, released at once
+LeaseLost         the message is somebody else's now: settle nothing
+Poison            a message that no worker will ever understand
+Forged            it names a bucket or key that is not ours: nothing was called
+Unknown           a message type that a newer worker may understand
+Misconfigured     a setting, permission or tool is wrong: an operator has to act
 """
 
 from dataclasses import dataclass
@@ -129,7 +129,7 @@ class Abandon:
 Verdict = Done | Retry | DeadLetter | Abandon
 
 MAX_ATTEMPTS = 5
-FIRST_BACKOFF = 10
+FIRST_BACKOFF = 15  # seconds; with the factor of 4, five tries span about ten minutes: a passing outage
 MAX_BACKOFF = 900  # a delay that an operator still notices; the ceiling of SQS is 12 h
 UNKNOWN_TYPE_DELAY = 300  # long enough for a rolling deployment to bring a worker that knows it
 
@@ -137,7 +137,8 @@ UNKNOWN_TYPE_DELAY = 300  # long enough for a rolling deployment to bring a work
 def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Verdict:
     """How the message of an attempt ends; `attempts` counts this one, by the worker's own count.
 
-    Anything that nobody foresaw is transient: five tries tell a bug from a bad moment.
+    What only an operator can mend is no fault of the file: it waits, and the queue's age raises the alarm. Anything
+    that nobody foresaw is transient: five tries tell a bug from a bad moment.
     """
     match error:
         case None | Rejected() | Superseded():
@@ -148,6 +149,8 @@ def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Ver
             return Retry(after=0, counts=False)
         case Unknown():
             return Retry(after=UNKNOWN_TYPE_DELAY, counts=False)
+        case Misconfigured():
+            return Retry(after=MAX_BACKOFF, counts=False)
         case Poison():
             return DeadLetter(reason=_snake(type(error)), detail=str(error), publish_failed=False)
         case _ if attempts >= MAX_ATTEMPTS:
@@ -157,8 +160,8 @@ def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Ver
 
 
 def backoff(attempts: int, *, jitter: Random) -> int:
-    """Seconds until the next try: full jitter below a doubling ceiling (AWS Architecture Blog, 2015)."""
-    ceiling = min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** max(0, attempts - 1))
+    """Seconds until the next try: full jitter below a growing ceiling (AWS Architecture Blog, 2015)."""
+    ceiling = min(MAX_BACKOFF, FIRST_BACKOFF * 4 ** max(0, attempts - 1))
     return jitter.randint(1, ceiling)
 
 

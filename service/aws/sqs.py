@@ -1,0 +1,128 @@
+"""SQS: receive, extend, delete, release, and the dead-letter queue."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from service.aws.errors import translated
+from service.core.outcome import LeaseLost, Unavailable
+from service.runtime.lease import Message
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs.client import SQSClient
+
+#: What a stale receipt is called: by the model, by the older query protocol, and in the wild (boto3 issue 2898).
+_STALE = dict.fromkeys(
+    ("MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat"), LeaseLost
+)
+_MAX_ATTRIBUTE = 1000  # characters of a dead letter's detail: a line for a person
+
+
+class Queue:
+    """One queue; `polling` and `control` are clients of their own, so that a long poll delays no heartbeat."""
+
+    def __init__(
+        self,
+        polling: "SQSClient",
+        control: "SQSClient",
+        *,
+        url: str,
+        dead_letters: str | None,
+        visibility: int,
+        poll_seconds: int,
+    ) -> None:
+        self._polling = polling
+        self._control = control
+        self._url = url
+        self._dead_letters = dead_letters
+        self._visibility = visibility
+        self._poll_seconds = poll_seconds
+
+    async def receive(self, most: int) -> list[Message]:
+        """Up to `most` messages, 10 at the most; waits for the first as long as a long poll does."""
+        with translated("ReceiveMessage"):
+            answer = await self._polling.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=most,
+                WaitTimeSeconds=self._poll_seconds,
+                VisibilityTimeout=self._visibility,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [_message(found, self._url) for found in answer.get("Messages", [])]
+
+    async def extend(self, message: Message, seconds: int) -> None:
+        """Hide the message for `seconds` from now.
+
+        :raises LeaseLost: when the receipt is no longer good.
+        """
+        with translated("ChangeMessageVisibility", _STALE):
+            await self._control.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+            )
+
+    async def release(self, message: Message, after: int) -> None:
+        """Let it be seen again after `after` seconds; one that is not ours any more will be anyhow."""
+        try:
+            await self.extend(message, after)
+        except LeaseLost:
+            return
+
+    async def delete(self, message: Message) -> None:
+        """Acknowledge; one that is not ours any more comes back, and finds everything done."""
+        try:
+            with translated("DeleteMessage", _STALE):
+                await self._control.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+        except LeaseLost:
+            return
+
+    async def send(self, bodies: list[str]) -> None:
+        """Put new messages into the same queue.
+
+        :raises Unavailable: when SQS did not take all of them; those that it took come twice then.
+        """
+        for at in range(0, len(bodies), 10):
+            some = enumerate(bodies[at : at + 10])
+            entries: list[Any] = [{"Id": str(number), "MessageBody": body} for number, body in some]
+            with translated("SendMessageBatch"):
+                answer = await self._control.send_message_batch(QueueUrl=self._url, Entries=entries)
+            if answer.get("Failed"):
+                raise Unavailable(f"SendMessageBatch: {len(answer['Failed'])} messages were refused")
+
+    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
+        """Copy to the dead-letter queue with why; False where there is none."""
+        if self._dead_letters is None:
+            return False
+        told = {"reason": reason, "detail": detail, "message_id": message_id}
+        attributes: Any = {
+            name: {"DataType": "String", "StringValue": _printable(value)} for name, value in told.items() if value
+        }
+        with translated("SendMessage"):
+            await self._control.send_message(
+                QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes
+            )
+        return True
+
+
+async def dead_letters_of(client: "SQSClient", url: str) -> str | None:
+    """The URL of the queue that the redrive policy of `url` names, or None."""
+    with translated("GetQueueAttributes"):
+        answer = await client.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
+        if not (arn := policy.get("deadLetterTargetArn")):
+            return None
+        *_, account, name = arn.split(":")
+        return (await client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account))["QueueUrl"]
+
+
+def _message(found: Any, url: str) -> Message:
+    return Message(
+        id=found["MessageId"],
+        receipt=found["ReceiptHandle"],
+        body=found["Body"],
+        receive_count=int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+        queue=url,
+    )
+
+
+def _printable(text: str) -> str:
+    """What SQS accepts in an attribute: no control characters, and not nothing."""
+    return "".join(c if c.isprintable() else "?" for c in text)[:_MAX_ATTRIBUTE]

@@ -1,0 +1,105 @@
+"""`doctor`: what is wrong with this installation, and how to mend it."""
+
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from service import app
+from service.aws import s3, sqs
+from service.commands import examine
+from service.config import Settings
+from service.core.outcome import Conflict, MediaWorkerError
+
+_LEAST_DISK = 10 << 30  # bytes: a film, its ladder, and as much again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    well: bool
+    detail: str
+
+
+Check = Callable[[], Awaitable[str]]
+
+
+async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
+    """Every check in turn; a later one runs although an earlier one failed."""
+    yield await _finding("tools and sandbox", _tools)
+    yield await _finding("scratch disk", lambda: _disk(settings))
+    async with AsyncExitStack() as stack:
+        aws = app.Aws(settings, stack)
+        for name, check in _aws_checks(settings, aws):
+            yield await _finding(name, check)
+
+
+async def examine_here() -> AsyncIterator[Finding]:
+    """The checks that need no settings."""
+    yield await _finding("tools and sandbox", _tools)
+
+
+def _aws_checks(settings: Settings, aws: app.Aws) -> list[tuple[str, Check]]:
+    return [
+        ("recipe", lambda: _recipe(settings, aws)),
+        ("queue", lambda: _queue(settings, aws)),
+        *((f"input bucket {name}", lambda name=name: _input(name, settings, aws)) for name in settings.input_buckets),
+        (f"output bucket {settings.output_bucket}", lambda: _output(settings, aws)),
+    ]
+
+
+async def _finding(name: str, check: Check) -> Finding:
+    try:
+        return Finding(name=name, well=True, detail=await check())
+    except (MediaWorkerError, OSError) as error:
+        return Finding(name=name, well=False, detail=str(error))
+
+
+async def _tools() -> str:
+    async with examine.local(memory_mb=512) as (performer, _):
+        return ", ".join(f"{name} {version}" for name, version in performer.versions.items())
+
+
+async def _disk(settings: Settings) -> str:
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.scratch).free
+    if free < _LEAST_DISK:
+        raise OSError(f"{settings.scratch} has {free >> 20} MB free: give it {_LEAST_DISK >> 30} GB (MEDIA_SCRATCH)")
+    return f"{settings.scratch}, {free >> 30} GB free"
+
+
+async def _recipe(settings: Settings, aws: app.Aws) -> str:
+    recipe = await app.fetch_recipe(settings, aws)
+    return f"{settings.recipe or 'shipped'}, {len(recipe.prefixes)} prefix table(s)"
+
+
+async def _queue(settings: Settings, aws: app.Aws) -> str:
+    client = await aws.client("sqs", app.CONTROL)
+    dead_letters = settings.dead_letter_queue_url or await sqs.dead_letters_of(client, settings.queue_url)
+    if dead_letters is None:
+        raise OSError("it has no dead-letter queue: give it a redrive policy, or set MEDIA_DEAD_LETTER_QUEUE_URL")
+    return f"answers; dead letters go to {dead_letters}"
+
+
+async def _input(name: str, settings: Settings, aws: app.Aws) -> str:
+    bucket, _, prefix = name.partition("/")
+    client = await aws.client("s3", app.CONTROL)
+    await s3.Uploads(client, owner=settings.bucket_owner).head(bucket, f"{prefix}media-worker-doctor-{uuid.uuid4()}")
+    return "can be read; a key that is not there is told as such"
+
+
+async def _output(settings: Settings, aws: app.Aws) -> str:
+    """Writes and deletes one small object, and sees that the second conditional write is refused."""
+    store = s3.Store(await aws.client("s3", app.CONTROL), bucket=settings.output_bucket, owner=settings.bucket_owner)
+    key = f"work/doctor-{uuid.uuid4()}.json"
+    await store.write(key, b"{}", replaces=None)
+    try:
+        await store.write(key, b"{}", replaces=None)
+    except Conflict:
+        return "can be written, conditional writes hold"
+    finally:
+        await store.delete([key])
+    raise OSError("it ignores If-None-Match: two workers would overwrite each other")

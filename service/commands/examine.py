@@ -1,0 +1,135 @@
+"""`plan` and `validate`: look at files without publishing anything."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import app
+from service.aws import s3
+from service.config import Settings
+from service.core import gate, plan
+from service.core.media import Clip, Media, Picture
+from service.core.outcome import MediaWorkerError, Rejected
+from service.core.plan import Plan
+from service.core.recipe import Recipe
+from service.runtime.ports import Head, Uploads
+from service.runtime.steps import Performer
+from service.tools.folder import LocalUploads
+from service.tools.scratch import Scratch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What a file is: media, with the plan for it, or the reason why it would be rejected."""
+
+    key: str
+    size: int
+    media: Media | None = None
+    planned: Plan | None = None
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def describes(self) -> str:
+        """Kind, measures and codecs in a few words."""
+        match self.media:
+            case Picture() as picture:
+                frames = f", {picture.frames} frames" if picture.animated else ""
+                return f"{picture.formats[0]} {picture.width}x{picture.height}{frames}"
+            case Clip() as clip:
+                codecs = [clip.video.codec] if clip.video else []
+                codecs += [track.codec for track in clip.audio[:1]]
+                size = f" {clip.video.width}x{clip.video.height}" if clip.video else ""
+                return f"{'+'.join(codecs)}{size}, {clip.seconds:.2f} s"
+            case None:
+                return ""
+
+
+@asynccontextmanager
+async def local(memory_mb: int) -> AsyncIterator[tuple[Performer, Scratch]]:
+    """The tools, and a scratch directory that is gone afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="media-worker-"))
+    try:
+        with Scratch(root) as scratch:
+            async with app.performing(memory_mb=memory_mb, scratch=scratch) as performer:
+                yield performer, scratch
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reader:
+    """Where files come from, and what looks at them."""
+
+    uploads: Uploads
+    bucket: str
+    recipe: Recipe
+    performer: Performer
+    scratch: Scratch
+    room: asyncio.Semaphore
+    decode: bool
+
+    async def all(self, keys: Iterable[str]) -> list[Examined]:
+        return list(await asyncio.gather(*(self._one(key) for key in keys)))
+
+    async def _one(self, key: str) -> Examined:
+        async with self.room:
+            head = await self.uploads.head(self.bucket, key)
+            if head is None:
+                return Examined(key=key, size=0, code="gone", message="It was deleted meanwhile.")
+            try:
+                return await self._look(head)
+            except Rejected as error:
+                return Examined(key=key, size=head.size, code=error.reason, message=error.message)
+            except MediaWorkerError as error:
+                return Examined(key=key, size=head.size, code="failed", message=str(error))
+
+    async def _look(self, head: Head) -> Examined:
+        rules = self.recipe.rules(head.key)
+        gate.check_head(head.size, rules.limits, archived=head.archived)
+        with self.scratch.job() as folder:
+            await self.uploads.fetch(head, self.performer.source(folder))
+            media = await self.performer.examine(folder, head.size, rules.limits)
+            if self.decode:
+                await self.performer.decode(media, folder, rules.limits)
+        return Examined(key=head.key, size=head.size, media=media, planned=plan.make(media, rules, version="", done=()))
+
+
+async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decode: bool, jobs: int) -> list[Examined]:
+    """Examine files of this machine; `decode` reads them to the end as well."""
+    async with local(memory_mb) as (performer, scratch):
+        reader = _Reader(
+            uploads=LocalUploads(found),
+            bucket="local",
+            recipe=recipe,
+            performer=performer,
+            scratch=scratch,
+            room=asyncio.Semaphore(jobs),
+            decode=decode,
+        )
+        return await reader.all(found)
+
+
+async def objects(address: str, settings: Settings, *, jobs: int) -> list[Examined]:
+    """Examine every object below `s3://bucket/prefix`, decoding each."""
+    bucket, _, prefix = address.removeprefix("s3://").partition("/")
+    async with AsyncExitStack() as stack:
+        aws = app.Aws(settings, stack)
+        recipe = await app.fetch_recipe(settings, aws)
+        client = await aws.client("s3", app.DATA)
+        keys = await s3.Store(client, bucket=bucket, owner=settings.bucket_owner).keys(prefix)
+        performer, scratch = await stack.enter_async_context(local(settings.child_memory_mb))
+        reader = _Reader(
+            uploads=s3.Uploads(client, owner=settings.bucket_owner),
+            bucket=bucket,
+            recipe=recipe,
+            performer=performer,
+            scratch=scratch,
+            room=asyncio.Semaphore(jobs),
+            decode=True,
+        )
+        return await reader.all(key for key in keys if not recipe.ignores(key))

@@ -1,0 +1,62 @@
+"""`show`: what happened to one upload, and what to do about it."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import app
+from service.aws import s3
+from service.config import Settings
+from service.core import places
+from service.core.manifest import Manifest, Source, speaks_of
+from service.core.record import Outcome
+from service.runtime import ledger
+from service.runtime.page import Page
+from service.runtime.ports import Head, Store
+from service.tools.folder import FolderStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """All that is known of a key: the object as it is now, its page manifest, and its version's outcome record."""
+
+    key: str
+    bucket: str
+    manifest_key: str
+    head: Head | None
+    manifest: Manifest | None
+    outcome: Outcome | None
+
+    @property
+    def lags(self) -> bool:
+        """Whether the manifest speaks of another version than the newest."""
+        if self.head is None or self.manifest is None:
+            return False
+        now = Source(etag=self.head.etag, version_id=self.head.version_id, last_modified=self.head.last_modified)
+        return not speaks_of(self.manifest, now)
+
+
+async def in_s3(key: str, bucket: str, settings: Settings) -> Shown:
+    """What the buckets say."""
+    async with AsyncExitStack() as stack:
+        client = await app.Aws(settings, stack).client("s3", app.DATA)
+        head = await s3.Uploads(client, owner=settings.bucket_owner).head(bucket, key)
+        store = s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner)
+        return await _shown(key, bucket, head, store, several_buckets=settings.several_buckets)
+
+
+async def in_folder(key: str, out: Path) -> Shown:
+    """What the folder that `process` wrote to says."""
+    return await _shown(key, "local", None, FolderStore(out), several_buckets=False)
+
+
+async def _shown(key: str, bucket: str, head: Head | None, store: Store, *, several_buckets: bool) -> Shown:
+    at = places.Places(name=places.name(bucket, key, several_buckets=several_buckets))
+    page = await Page.read(store, at)
+    source = page.manifest.source if page.manifest else Source()
+    version_of = head or source
+    outcome = None
+    if version_of.etag and version_of.last_modified:
+        version = places.version(bucket, key, version_of.version_id, version_of.etag, version_of.last_modified)
+        outcome = await ledger.read_outcome(store, at, version)
+    return Shown(key=key, bucket=bucket, manifest_key=at.manifest, head=head, manifest=page.manifest, outcome=outcome)

@@ -1,0 +1,205 @@
+"""Steps to ffmpeg argv: built with ffmpeg-python, compiled, never run here.
+
+Every command that reads an upload carries closed lists of demuxers, decoders and protocols, and limits on streams,
+pixels and allocations, before its `-i`. File names are constants: no key, title or language ever is an argument.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ffmpeg
+
+from service.core.media import AUDIO_CODECS, VIDEO_CODECS, Clip
+from service.core.plan import Encode
+from service.core.recipe import Limits
+from service.core.step import Poster, Rendition, Sound
+
+SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
+POSTER = "poster.png"
+SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
+
+_MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
+_SOUND_FRAGMENT = 2_000_000  # microseconds; a GOP's length, so that both kinds of track seek alike
+
+#: Decoders whose name is not their codec's.
+_DECODERS = {
+    "av1": "libdav1d,libaom-av1,av1",
+    "mp3": "mp3float,mp3",
+    "mp2": "mp2float,mp2",
+    "mp1": "mp1float,mp1",
+    "amr_nb": "amrnb,libopencore_amrnb",
+    "amr_wb": "amrwb,libopencore_amrwb",
+    "flv1": "flv",
+    "dts": "dca",
+    "opus": "opus,libopus",
+    "vorbis": "vorbis,libvorbis",
+    "vp8": "vp8,libvpx",
+    "vp9": "vp9,libvpx-vp9",
+    "gsm": "gsm,libgsm",
+    "gsm_ms": "gsm_ms,libgsm_ms",
+    "speex": "speex,libspeex",
+    "mp3adu": "mp3adufloat,mp3adu",
+    "mp3on4": "mp3on4float,mp3on4",
+    "h263": "h263,h263i,h263p",
+}
+_CODEC_WHITELIST = ",".join(_DECODERS.get(codec, codec) for codec in sorted(VIDEO_CODECS | AUDIO_CODECS))
+
+
+def _guarded(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> dict[str, Any]:
+    """Options before `-i` for bytes that nobody has vetted (FF-1, FF-2)."""
+    guards: dict[str, Any] = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(demuxers),
+        "codec_whitelist": _CODEC_WHITELIST,
+        "max_streams": limits.streams + 1,  # one more, so that the gate can say that there are too many
+        "max_pixels": limits.pixels,
+    }
+    return guards | ({"f": demuxers[0]} if certain else {})
+
+
+def probe(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> list[str]:
+    """Ffprobe for the headers, as JSON on stdout."""
+    return [
+        *_ffprobe(demuxers, limits, certain=certain),
+        *("-show_format", "-show_streams", "-print_format", "json", f"file:{SOURCE}"),
+    ]
+
+
+def packets(demuxers: Sequence[str], limits: Limits, *, certain: bool, stream: int) -> list[str]:
+    """Ffprobe for the packet times of one stream, a line each: pts, dts and duration in seconds."""
+    return [
+        *_ffprobe(demuxers, limits, certain=certain),
+        *("-select_streams", str(stream), "-show_entries", "packet=pts_time,dts_time,duration_time"),
+        *("-print_format", "csv=print_section=0", f"file:{SOURCE}"),
+    ]
+
+
+def _ffprobe(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> list[str]:
+    guards = _guarded(demuxers, limits, certain=certain) | {"max_alloc": _MAX_ALLOC}
+    options = [part for name, value in guards.items() for part in (f"-{name}", str(value))]
+    return ["ffprobe", "-hide_banner", "-v", "error", *options]
+
+
+def encode(group: Encode, limits: Limits) -> list[str]:
+    """One ffmpeg command that decodes the source once and makes every step of `group`."""
+    clip = group.clip
+    source = ffmpeg.input(f"file:{SOURCE}", **_guarded(clip.demuxers, limits, certain=clip.certain))
+    steps = [named.step for named in group.steps]
+    outputs = [*_pictures(source, clip, steps), *_sounds(source, steps)]
+    return _ffmpeg(ffmpeg.merge_outputs(*outputs))
+
+
+def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
+    shown = [step for step in steps if isinstance(step, Rendition | Poster)]
+    if not shown or clip.video is None:
+        return []
+    frames = source[str(clip.video.index)]
+    if clip.video.interlaced:
+        frames = frames.filter("yadif", deint="interlaced")
+    split = frames.filter_multi_output("split", len(shown))
+    return [
+        _rendition(split[at], step) if isinstance(step, Rendition) else _poster(split[at], step)
+        for at, step in enumerate(shown)
+    ]
+
+
+def _rendition(frames: Any, step: Rendition) -> Any:
+    """`fps` from zero makes a late picture start with the sound, and every rung's frames the same."""
+    scaled = (
+        frames.filter("fps", fps=step.frame_rate, start_time=0)
+        .filter("scale", step.width, step.height, flags="bicubic")
+        .filter("setsar", 1)
+        .filter("format", "yuv420p")
+    )
+    options = {
+        "c:v": "libx264",
+        "preset": step.preset,
+        "crf": step.crf,
+        "maxrate": step.max_bit_rate,
+        "bufsize": step.max_bit_rate * 2,
+        "profile:v": "high",
+        "force_key_frames": f"expr:gte(t,n_forced*{step.gop_seconds:g})",
+        "sc_threshold": 0,
+        "g": 1000,  # the keyframes are the forced ones, whatever the frame rate
+        "movflags": "+cmaf+frag_keyframe+global_sidx",
+    }
+    return ffmpeg.output(scaled, f"{step.name}.mp4", f="mp4", **options, **_stripped())
+
+
+def _poster(frames: Any, step: Poster) -> Any:
+    """The first frame, and over it the one that is wanted: a clip that ends early still has a poster."""
+    chosen = frames.filter("select", f"eq(n,0)+gte(t,{step.at:.3f})").filter("scale", step.width, step.height)
+    options = {"frames:v": 2 if step.at > 0 else 1, "update": 1, "fps_mode": "passthrough", "c:v": "png"}
+    return ffmpeg.output(chosen.filter("format", "rgb24"), POSTER, f="image2", **options, **_stripped())
+
+
+def _sounds(source: Any, steps: Sequence[object]) -> list[Any]:
+    return [_sound(source, step) for step in steps if isinstance(step, Sound)]
+
+
+def _sound(source: Any, step: Sound) -> Any:
+    """Silence is put before a late start and into gaps, so that sound and picture stay together."""
+    layout = "mono" if step.channels == 1 else "stereo"
+    samples = (
+        source[str(step.stream)]
+        .filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
+        .filter("aformat", channel_layouts=layout)
+    )
+    options = {
+        "c:a": "aac",
+        "b:a": step.bit_rate,
+        "movflags": "+cmaf+global_sidx",
+        "frag_duration": _SOUND_FRAGMENT,
+    }
+    return ffmpeg.output(samples, f"{step.name}.mp4", f="mp4", **options, **_stripped())
+
+
+def _stripped() -> dict[str, Any]:
+    """Nothing of the source's tags, chapters or encoder strings goes on, and equal input gives equal bytes."""
+    return {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "flags": "+bitexact"}
+
+
+def decode(clip: Clip, limits: Limits) -> list[str]:
+    """Decode the picture and every sound track, and write nothing; the first error ends it."""
+    source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **_guarded(clip.demuxers, limits, certain=clip.certain))
+    indices = [stream.index for stream in (clip.video, *clip.audio) if stream]
+    return _ffmpeg(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
+
+
+def remux(tracks: Sequence[str], target: str) -> list[str]:
+    """One plain MP4 from tracks that this service made, its index in front."""
+    inputs = [
+        ffmpeg.input(f"file:{track}", protocol_whitelist="file", format_whitelist="mov", f="mov") for track in tracks
+    ]
+    return _ffmpeg(ffmpeg.output(*inputs, target, f="mp4", c="copy", movflags="+faststart", **_stripped()))
+
+
+def _ffmpeg(graph: Any) -> list[str]:
+    flags = [
+        "-nostdin",
+        "-hide_banner",
+        "-y",
+        "-v",
+        "error",
+        "-max_alloc",
+        str(_MAX_ALLOC),
+        "-progress",
+        "pipe:1",
+    ]
+    return ["ffmpeg", *flags, *ffmpeg.compile(graph)[1:]]
+
+
+def inspect(demuxer: str, name: str) -> list[str]:
+    """Ffprobe for a file that this service made."""
+    return [
+        *("ffprobe", "-hide_banner", "-v", "error", "-protocol_whitelist", "file", "-f", demuxer),
+        *("-show_streams", "-show_format", "-print_format", "json", f"file:{name}"),
+    ]
+
+
+def progress_seconds(line: str) -> float | None:
+    """How far a command is, in seconds of output, from a line of `-progress`; None for other lines."""
+    name, _, value = line.partition("=")
+    if name != "out_time_us" or not value.strip().lstrip("-").isdigit():
+        return None
+    return max(0.0, int(value) / 1_000_000)

@@ -1,0 +1,85 @@
+"""Why a step is planned, what it should cost, and what to do about a reason: text for people."""
+
+from service.core.media import Clip, Media, Picture
+from service.core.outcome import Reason
+from service.core.plan import Plan
+from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+
+#: Pixels a second that one core encodes, by preset: libx264 of FFmpeg 5.1 on a 2.5 GHz server core, decoding included.
+_PIXELS_A_SECOND = {"ultrafast": 120e6, "superfast": 80e6, "veryfast": 45e6, "faster": 28e6, "fast": 20e6}
+_SLOW_PRESET = 10e6
+_PICTURE_PIXELS_A_SECOND = {"webp": 8e6, "jpeg": 40e6}
+_SOUND_SECONDS_A_SECOND = 60.0
+#: Fargate Linux/x86 on demand in us-east-1: a vCPU for an hour and the 2 GB beside it, in dollars.
+_VCPU_HOUR = 0.04048 + 2 * 0.004445
+
+
+def why(step: Step, media: Media) -> str:
+    """The rule that asks for `step`, with the numbers that it was decided by."""
+    match step, media:
+        case Variant(), Picture():
+            kept = "animation kept" if step.animated else "first frame" if media.animated else "still"
+            return f"{step.width} of {media.width} pixels wide, quality {step.quality}, {kept}"
+        case Rendition(), Clip(video=video) if video:
+            return (
+                f"{step.width} x {step.height} of {video.width} x {video.height}, {float(_rate(step)):.4g} frames/s, "
+                f"CRF {step.crf}, at most {step.max_bit_rate // 1000} kb/s"
+            )
+        case Sound(), Clip():
+            return f"track {step.stream}, {step.channels} channel(s), {step.bit_rate // 1000} kb/s"
+        case Poster(), _:
+            return f"the frame at {step.at:g} s, {step.width} x {step.height}"
+        case Progressive(), _:
+            return "one file for a plain src, no encode"
+        case Package(), _:
+            return f"HLS and DASH over {len(step.tracks)} track(s), no encode"
+        case Placeholder(), _:
+            return "ThumbHash and colour"
+    return ""
+
+
+def _rate(step: Rendition) -> float:
+    """Frames a second."""
+    over, _, under = step.frame_rate.partition("/")
+    return int(over) / int(under or 1)
+
+
+def cpu_seconds(step: Step, media: Media) -> float:
+    """About how long one core works on `step`: what benches on a server core gave, not a promise."""
+    match step, media:
+        case Variant(), Picture():
+            frames = media.frames if step.animated else 1
+            return step.width * step.height * frames / _PICTURE_PIXELS_A_SECOND[step.format]
+        case Rendition(), Clip():
+            pixels = step.width * step.height * _rate(step) * media.seconds
+            return pixels / _PIXELS_A_SECOND.get(step.preset, _SLOW_PRESET)
+        case Sound(), Clip():
+            return media.seconds / _SOUND_SECONDS_A_SECOND
+    return 0.0
+
+
+def cost(plan: Plan, media: Media) -> tuple[float, float]:
+    """CPU seconds of the steps that are still to do, and dollars of Fargate for them."""
+    seconds = sum(cpu_seconds(named.step, media) for group in plan.groups for named in group.steps)
+    return seconds, seconds / 3600 * _VCPU_HOUR
+
+
+REMEDIES: dict[Reason, str] = {
+    Reason.EMPTY: "Upload it again: nothing arrived.",
+    Reason.UNSUPPORTED_TYPE: "Export it as JPEG, PNG, MP4 or MP3, or add its key to `ignore` in the recipe.",
+    Reason.TOO_LARGE: "Raise limits.bytes in the recipe, or upload a smaller file.",
+    Reason.TOO_MANY_PIXELS: "Raise limits.pixels in the recipe if pictures of this size are meant.",
+    Reason.TOO_MANY_FRAMES: "Raise limits.frames or limits.total_pixels in the recipe, or upload it as a video.",
+    Reason.TOO_LONG: "Raise limits.seconds in the recipe if films of this length are meant.",
+    Reason.TOO_MANY_STREAMS: "Raise limits.streams in the recipe, or export it with fewer tracks.",
+    Reason.NO_MEDIA: "It has headers but no content: export or record it again.",
+    Reason.DAMAGED: "Upload it again; if that does not help, the original is damaged.",
+    Reason.ENCRYPTED: "Upload it without DRM.",
+    Reason.ARCHIVED: "Restore it from the archive tier; the restore starts a new job.",
+    Reason.BAD_TIMESTAMPS: "Remux it (ffmpeg -i IN -c copy OUT), or raise limits.gap_seconds in the recipe.",
+    Reason.TIME_LIMIT: "It took too long: use a larger task, or a faster preset in the recipe.",
+    Reason.MEMORY_LIMIT: "It took too much memory: raise MEDIA_CHILD_MEMORY_MB and the task's memory.",
+    Reason.MODERATION_BLOCKED: "It may not be shown, by the recipe's rules.",
+    Reason.SUPERSEDED: "Nothing: a newer version took its place.",
+    Reason.INTERNAL: "Read the failures above, mend the cause, and put its dead letter back into the queue.",
+}

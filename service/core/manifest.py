@@ -1,0 +1,178 @@
+"""The page manifest: all that a page needs of an upload, and nothing that it must not know."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from service.core import markup, places
+from service.core.media import Clip, Kind, Media, Picture
+from service.core.outcome import Reason, Rejected
+from service.core.record import Document, Entry, File, Hint, Product, Record
+
+
+class Status(StrEnum):
+    """The state of the source's newest version."""
+
+    PROCESSING = "processing"
+    READY = "ready"
+    REJECTED = "rejected"
+    QUARANTINED = "quarantined"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+FINAL = frozenset(Status) - {Status.PROCESSING}
+
+
+class Why(Document):
+    """Why the version is not ready; the message is for the person who uploaded it."""
+
+    code: Reason
+    message: str
+
+
+class Source(Document):
+    """Which version of the source the status speaks of."""
+
+    etag: str | None = None
+    version_id: str | None = None
+    last_modified: str | None = None
+    size: int | None = None
+
+
+class Serving(Document):
+    """What a page may show now; `duration` in seconds."""
+
+    kind: Kind
+    width: int | None = None
+    height: int | None = None
+    duration: float | None = None
+    products: tuple[Product, ...]
+    placeholder: Hint | None = None
+    captions: Literal["none"] = "none"
+    html: str
+
+
+class Manifest(Document):
+    """`media/<name>/manifest.json`. Each write is one `revision` further."""
+
+    media_worker: Literal[1] = 1
+    status: Status
+    reason: Why | None = None
+    percent: int | None = None
+    started_at: datetime | None = None
+    revision: int
+    updated_at: datetime
+    source: Source
+    serving: Serving | None = None
+
+
+def processing(
+    before: Manifest | None, source: Source, *, percent: int, started_at: datetime, now: datetime
+) -> Manifest:
+    """A version that is under way; what was served before still is."""
+    return _next(before, source, now, status=Status.PROCESSING, percent=percent, started_at=started_at)
+
+
+def ready(before: Manifest | None, source: Source, serving: Serving, *, now: datetime) -> Manifest:
+    """A version that is published."""
+    return _next(before, source, now, status=Status.READY, serving=serving)
+
+
+def rejected(before: Manifest | None, source: Source, error: Rejected, *, now: datetime) -> Manifest:
+    """A version that will never be published; what was served before still is."""
+    return _next(before, source, now, status=Status.REJECTED, reason=Why(code=error.reason, message=error.message))
+
+
+def failed(before: Manifest | None, source: Source, *, now: datetime) -> Manifest:
+    """A version that this service could not handle, for no fault of the file."""
+    why = Why(code=Reason.INTERNAL, message="It could not be processed; the operator has been told.")
+    return _next(before, source, now, status=Status.FAILED, reason=why)
+
+
+def deleted(before: Manifest, *, now: datetime) -> Manifest:
+    """A source that is gone, and everything made of it with it."""
+    return _next(before, Source(), now, status=Status.DELETED, serving=None)
+
+
+def _next(before: Manifest | None, source: Source, now: datetime, **values: object) -> Manifest:
+    kept = {"serving": before.serving if before else None, "revision": before.revision + 1 if before else 1}
+    return Manifest.model_validate(kept | {"updated_at": now, "source": source} | values)
+
+
+def speaks_of(manifest: Manifest, source: Source) -> bool:
+    """Whether the manifest's state is that of this version of the source."""
+    if manifest.source.version_id or source.version_id:
+        return manifest.source.version_id == source.version_id
+    return (manifest.source.etag, manifest.source.last_modified) == (source.etag, source.last_modified)
+
+
+def idempotency_key(name: str, manifest: Manifest) -> str:
+    """The same for every message that tells of the same revision."""
+    return f"{name}@{manifest.revision}"
+
+
+def entries(records: Iterable[Record]) -> list[tuple[Record, File, Entry]]:
+    """Every product of the records, in the order in which they were planned."""
+    return [
+        (record, file, file.product)
+        for record in records
+        for step in record.steps
+        for file in step.files
+        if file.product
+    ]
+
+
+def serve(
+    media: Media, records: Iterable[Record], *, wanted: Mapping[str, int], base: str, at: places.Places
+) -> Serving:
+    """What a page may show of `media`: the products of the steps in `wanted`, which gives their order.
+
+    :param base: the public address that object keys are appended to.
+    """
+    found = [
+        (wanted[step.digest], _product(record, file, file.product, base=base, at=at))
+        for record in records
+        for step in record.steps
+        for file in step.files
+        if file.product and step.digest in wanted
+    ]
+    hints = [step.placeholder for record in records for step in record.steps if step.digest in wanted]
+    products = tuple(product for _, product in sorted(found, key=lambda pair: pair[0]))
+    width, height, duration = _measures(media)
+    kind: Kind = "image" if isinstance(media, Picture) else media.kind
+    hint = next((hint for hint in hints if hint), None)
+    return Serving(
+        kind=kind,
+        width=width,
+        height=height,
+        duration=duration,
+        products=products,
+        placeholder=hint,
+        html=markup.write(kind, products, width=width, height=height),
+    )
+
+
+def _measures(media: Media) -> tuple[int | None, int | None, float | None]:
+    match media:
+        case Picture():
+            return media.width, media.height, None
+        case Clip(video=None):
+            return None, None, round(media.seconds, 3)
+        case Clip(video=video):
+            assert video
+            return video.width, video.height, round(media.seconds, 3)
+
+
+def _product(record: Record, file: File, entry: Entry, *, base: str, at: places.Places) -> Product:
+    return Product(
+        role=entry.role,
+        url=places.url(base, record.folder + file.name),
+        alias_url=places.url(base, at.alias(entry.alias)) if entry.alias else None,
+        content_type=file.content_type,
+        bytes=file.bytes,
+        width=entry.width,
+        height=entry.height,
+        bandwidth=entry.bandwidth,
+    )

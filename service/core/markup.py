@@ -1,0 +1,52 @@
+"""Paste-ready HTML for the products of one upload."""
+
+from collections.abc import Sequence
+from html import escape
+
+from service.core.media import Kind
+from service.core.record import Product, Role
+
+
+def write(kind: Kind, products: Sequence[Product], *, width: int | None, height: int | None) -> str:
+    """Markup to paste; the author adds `alt` and `sizes` where the page knows better."""
+    match kind:
+        case "image":
+            return _picture([p for p in products if p.role is Role.IMAGE])
+        case "video":
+            posters = [p for p in products if p.role is Role.POSTER and p.content_type == "image/jpeg"]
+            poster = f' poster="{escape(posters[0].url)}"' if posters else ""
+            size = f' width="{width}" height="{height}"'
+            return (
+                f'<video controls playsinline preload="metadata" crossorigin{poster}{size}>{_sources(products)}</video>'
+            )
+        case "audio":
+            return f'<audio controls preload="metadata" crossorigin>{_sources(products)}</audio>'
+
+
+_SOURCE_ROLES = (Role.HLS, Role.PROGRESSIVE, Role.AUDIO)
+
+
+def _sources(products: Sequence[Product]) -> str:
+    """HLS first: a browser that plays it natively takes it, every other one goes on to the plain file."""
+    ordered = [p for role in _SOURCE_ROLES for p in products if p.role is role]
+    return "".join(f'<source src="{escape(p.url)}" type="{escape(p.content_type)}">' for p in ordered)
+
+
+def _picture(images: list[Product]) -> str:
+    by_type: dict[str, list[Product]] = {}
+    for image in images:
+        by_type.setdefault(image.content_type, []).append(image)
+    *sources, (_, last) = by_type.items()
+    largest = last[-1]
+    inner = "".join(
+        f'<source type="{escape(kind)}" srcset="{_srcset(found)}" sizes="100vw">' for kind, found in sources
+    )
+    img = (
+        f'<img src="{escape(largest.url)}" srcset="{_srcset(last)}" sizes="100vw" '
+        f'width="{largest.width}" height="{largest.height}" alt="" loading="lazy" decoding="async">'
+    )
+    return f"<picture>{inner}{img}</picture>"
+
+
+def _srcset(images: list[Product]) -> str:
+    return escape(", ".join(f"{image.url} {image.width}w" for image in images))

@@ -1,0 +1,236 @@
+"""What a file holds: the values that probing gives and planning reads."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+from service.core.outcome import Reason, Rejected
+from service.core.sniff import StreamFile
+
+Kind = Literal["image", "video", "audio"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture; width and height in pixels as displayed, after orientation."""
+
+    formats: tuple[str, ...]
+    width: int
+    height: int
+    frames: int
+    animated: bool
+    alpha: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoStream:
+    """The moving picture; width and height in square pixels as displayed, `frame_rate` what ffprobe declares."""
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    frame_rate: Fraction
+    bit_rate: int | None
+    interlaced: bool
+    transfer: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioStream:
+    """One sound track; `language` as declared, BCP 47 or ISO 639-2, or None."""
+
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+    language: str | None
+    default: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """What the packets of the main track say: seconds from first to last, and the longest gap between two."""
+
+    duration: float
+    packets: int
+    longest_gap: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Video or sound; `duration` is the header's word in seconds, `timeline` the packets'.
+
+    `demuxers` are those that may open it, `certain` whether the first is forced: what sniffing found.
+    """
+
+    container: str
+    size: int
+    duration: float | None
+    bit_rate: int | None
+    video: VideoStream | None
+    audio: tuple[AudioStream, ...]
+    streams: int
+    probe_score: int
+    demuxers: tuple[str, ...] = ()
+    certain: bool = False
+    timeline: Timeline | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Video where there is a moving picture, else audio."""
+        return "video" if self.video else "audio"
+
+    @property
+    def seconds(self) -> float:
+        """The duration to plan with: the packets' where they were read."""
+        return self.timeline.duration if self.timeline else (self.duration or 0.0)
+
+
+Media = Picture | Clip
+
+#: Decoders that may run: what cameras, phones, browsers and editors write, and no more.
+VIDEO_CODECS = frozenset(
+    "h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mpeg4 h263 msmpeg4v1 msmpeg4v2 msmpeg4v3 wmv1 wmv2 wmv3 vc1 flv1 vp6 "
+    "vp6f vp6a svq1 svq3 mjpeg theora prores dnxhd dvvideo cinepak rawvideo huffyuv ffv1 png qtrle".split()
+)
+AUDIO_CODECS = frozenset(
+    "aac aac_latm mp1 mp2 mp3 mp3adu mp3on4 ac3 eac3 truehd dts opus vorbis flac alac wavpack wmav1 wmav2 wmapro "
+    "wmalossless amr_nb amr_wb gsm gsm_ms speex nellymoser qdm2 mace3 mace6 adpcm_ima_wav adpcm_ima_qt adpcm_ms "
+    "adpcm_swf pcm_u8 pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be "
+    "pcm_f64le pcm_f64be pcm_mulaw pcm_alaw pcm_s16le_planar pcm_bluray pcm_dvd".split()
+)
+
+
+def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile) -> Clip:
+    """Read ffprobe's `-show_format -show_streams` document; nothing in it is trusted to be there.
+
+    :raises Rejected: `no_media`, `encrypted` or `unsupported_type` where nothing in it can be played.
+    """
+    streams = [s for s in document.get("streams", ()) if isinstance(s, dict)]
+    container = document.get("format", {})
+    video = _first_video(streams)
+    audio = tuple(_audio(s) for s in streams if _playable(s, "audio", AUDIO_CODECS) and _channels(s))
+    if not video and not audio:
+        raise _nothing_playable(streams)
+    return Clip(
+        container=str(container.get("format_name", "")),
+        size=size,
+        duration=_seconds(container.get("duration")),
+        bit_rate=_whole(container.get("bit_rate")),
+        video=video,
+        audio=audio,
+        streams=len(streams),
+        probe_score=_whole(container.get("probe_score")) or 0,
+        demuxers=sniffed.demuxers,
+        certain=sniffed.certain,
+    )
+
+
+def _playable(stream: Mapping[str, Any], kind: str, codecs: frozenset[str]) -> bool:
+    return stream.get("codec_type") == kind and stream.get("codec_name") in codecs and not _encrypted(stream)
+
+
+def _first_video(streams: Sequence[Mapping[str, Any]]) -> VideoStream | None:
+    moving = (s for s in streams if _playable(s, "video", VIDEO_CODECS) and not _disposed(s, "attached_pic"))
+    return next((_video(s) for s in moving if _whole(s.get("width")) and _whole(s.get("height"))), None)
+
+
+def _nothing_playable(streams: Sequence[Mapping[str, Any]]) -> Rejected:
+    if any(_encrypted(s) for s in streams):
+        return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
+    av = [s for s in streams if s.get("codec_type") in {"video", "audio"} and not _disposed(s, "attached_pic")]
+    unknown = sorted({str(s.get("codec_name", "unknown")) for s in av})
+    known = VIDEO_CODECS | AUDIO_CODECS
+    if unknown and not set(unknown) & known:
+        return Rejected(Reason.UNSUPPORTED_TYPE, f"Its codec is not supported: {', '.join(unknown)}.")
+    if av:
+        return Rejected(Reason.DAMAGED, "Its tracks have neither a picture size nor sound channels.")
+    return Rejected(Reason.NO_MEDIA, "The file holds neither a picture nor sound.")
+
+
+def _video(stream: Mapping[str, Any]) -> VideoStream:
+    width, height = int(stream["width"]), int(stream["height"])
+    aspect = _ratio(stream.get("sample_aspect_ratio"), separator=":") or Fraction(1)
+    if Fraction(1, 8) <= aspect <= 8:  # outside of this it is a damaged header, not an anamorphic lens
+        width = max(1, round(width * aspect))
+    if _rotation(stream) % 180 == 90:
+        width, height = height, width
+    return VideoStream(
+        index=int(stream["index"]),
+        codec=str(stream["codec_name"]),
+        width=width,
+        height=height,
+        frame_rate=_frame_rate(stream),
+        bit_rate=_whole(stream.get("bit_rate")),
+        interlaced=stream.get("field_order", "progressive") not in {"progressive", "unknown"},
+        transfer=stream.get("color_transfer"),
+    )
+
+
+def _audio(stream: Mapping[str, Any]) -> AudioStream:
+    tags = stream.get("tags", {})
+    return AudioStream(
+        index=int(stream["index"]),
+        codec=str(stream["codec_name"]),
+        channels=_channels(stream),
+        sample_rate=_whole(stream.get("sample_rate")) or 48_000,
+        language=_language(tags.get("language") or tags.get("LANGUAGE")),
+        default=_disposed(stream, "default"),
+    )
+
+
+def _frame_rate(stream: Mapping[str, Any]) -> Fraction:
+    """The declared rate where it fits the average, else the average: both lie for some files."""
+    declared, average = (_ratio(stream.get(k)) for k in ("r_frame_rate", "avg_frame_rate"))
+    if declared and average and abs(declared / average - 1) > Fraction(1, 10):
+        return average
+    return declared or average or Fraction(25)
+
+
+def _rotation(stream: Mapping[str, Any]) -> int:
+    for side in stream.get("side_data_list", ()):
+        if isinstance(side, dict) and "rotation" in side:
+            return round(float(side["rotation"]))
+    return _whole(stream.get("tags", {}).get("rotate")) or 0
+
+
+def _encrypted(stream: Mapping[str, Any]) -> bool:
+    return stream.get("codec_tag_string") in {"encv", "enca", "drms", "drmi"}
+
+
+def _disposed(stream: Mapping[str, Any], flag: str) -> bool:
+    return bool(stream.get("disposition", {}).get(flag))
+
+
+def _channels(stream: Mapping[str, Any]) -> int:
+    return _whole(stream.get("channels")) or 0
+
+
+def _language(tag: object) -> str | None:
+    text = str(tag or "")
+    return text if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text) and text != "und" else None
+
+
+def _ratio(text: object, *, separator: str = "/") -> Fraction | None:
+    over, _, under = str(text or "").partition(separator)
+    if over.isdigit() and under.isdigit() and int(over) and int(under):
+        return Fraction(int(over), int(under))
+    return None
+
+
+def _whole(text: object) -> int | None:
+    try:
+        return int(str(text))
+    except ValueError:
+        return None
+
+
+def _seconds(text: object) -> float | None:
+    try:
+        value = float(str(text))
+    except ValueError:
+        return None
+    return value if 0 < value < float("inf") else None

@@ -1,0 +1,196 @@
+"""Decides what is still to do: the steps that the rules ask for, less those done, grouped by shared decode."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from service.core import ladder, step
+from service.core.media import AudioStream, Clip, Media, Picture
+from service.core.products import SUFFIXES
+from service.core.recipe import Images, Rules
+from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+
+#: The longest side of a WebP file (RFC 9649 section 2.6); other formats are held to it too.
+_MAX_SIDE = 16_383
+_MAX_ANIMATED_WIDTH = 1280  # above it an animation weighs more than the page it is on
+_POSTER_AT = 0.1  # of the duration: past the black and the title card
+_POSTER_LATEST = 5.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A step and its digest."""
+
+    digest: str
+    step: Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One decode of a picture: its variants and its placeholder."""
+
+    picture: Picture
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encode:
+    """One decode of a clip: the rungs, the sound tracks and the poster."""
+
+    clip: Clip
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assemble:
+    """No decode of the source: what is put together from tracks that are made already."""
+
+    steps: tuple[Named, ...]
+
+
+Group = Draw | Encode | Assemble
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All steps that make up the outcome, in order, and the groups that are still to do."""
+
+    steps: tuple[Named, ...]
+    groups: tuple[Group, ...]
+
+
+def make(media: Media, rules: Rules, *, version: str, done: Collection[str]) -> Plan:
+    """The plan for `media` under `rules`; `done` holds the digests that records of this version list."""
+    match media:
+        case Picture():
+            steps = _named(_picture_steps(media, rules.images), version)
+            groups: list[Group] = [Draw(picture=media, steps=_missing(steps, done))]
+        case Clip():
+            decoded = _named(_clip_steps(media, rules), version)
+            assembled = _named(_assembly(decoded, rules), version)
+            steps = decoded + assembled
+            groups = [
+                Encode(clip=media, steps=_missing(decoded, done)),
+                Assemble(steps=_missing(assembled, done)),
+            ]
+    return Plan(steps=steps, groups=tuple(group for group in groups if group.steps))
+
+
+def group_digest(group: Group) -> str:
+    """Names a group by its steps: what its record and its folder are called."""
+    return step.fingerprint(sorted(named.digest for named in group.steps))
+
+
+def _named(steps: Sequence[Step], version: str) -> tuple[Named, ...]:
+    return tuple(Named(digest=step.digest(one, version=version), step=one) for one in steps)
+
+
+def _missing(steps: Sequence[Named], done: Collection[str]) -> tuple[Named, ...]:
+    return tuple(named for named in steps if named.digest not in done)
+
+
+def _picture_steps(picture: Picture, images: Images) -> list[Step]:
+    steps: list[Step] = [
+        _variant(picture, images, width=width, format_=format_)
+        for format_ in images.formats
+        for width in _widths(picture, images, animated=_animates(picture, format_))
+    ]
+    return [*steps, Placeholder()] if images.placeholder else steps
+
+
+def _animates(picture: Picture, format_: step.ImageFormat) -> bool:
+    return picture.animated and format_ == "webp"
+
+
+def _widths(picture: Picture, images: Images, *, animated: bool) -> list[int]:
+    """The configured widths below the picture's own, and its own (or the largest configured) on top."""
+    largest = min(picture.width, images.widths[-1], _MAX_ANIMATED_WIDTH if animated else _MAX_SIDE)
+    return [width for width in images.widths if width < largest] + [largest]
+
+
+def _variant(picture: Picture, images: Images, *, width: int, format_: step.ImageFormat) -> Variant:
+    fitted, height = _fit(picture, width)
+    return Variant(
+        name=f"{width}.{SUFFIXES[format_]}",
+        width=fitted,
+        height=height,
+        format=format_,
+        quality=getattr(images.quality, format_),
+        animated=_animates(picture, format_),
+        background=images.background,
+    )
+
+
+def _fit(picture: Picture, width: int) -> tuple[int, int]:
+    """`width` and its height at the picture's aspect; narrower where the height would be out of bounds."""
+    height = max(1, round(picture.height * width / picture.width))
+    if height <= _MAX_SIDE:
+        return width, height
+    return max(1, round(picture.width * _MAX_SIDE / picture.height)), _MAX_SIDE
+
+
+def _clip_steps(clip: Clip, rules: Rules) -> list[Step]:
+    steps: list[Step] = []
+    if clip.video:
+        steps += ladder.rungs(clip.video, rules.video, frame_rate=_frame_rate(clip, rules), bit_rate=_bit_rate(clip))
+        steps.append(_poster(clip, rules))
+    if clip.audio:
+        steps.append(_sound(_best(clip.audio), rules))
+    return steps
+
+
+def _frame_rate(clip: Clip, rules: Rules) -> Fraction:
+    assert clip.video
+    packets = clip.timeline.packets if clip.timeline else 0
+    most = rules.video.max_frame_rate
+    return ladder.frame_rate(clip.video.frame_rate, packets=packets, duration=clip.seconds, at_most=most)
+
+
+def _bit_rate(clip: Clip) -> int | None:
+    """The picture's bit rate: as declared, else what the whole file comes to (too much rather than too little)."""
+    if clip.video and clip.video.bit_rate:
+        return clip.video.bit_rate
+    return round(clip.size * 8 / clip.seconds) if clip.seconds else clip.bit_rate
+
+
+def _poster(clip: Clip, rules: Rules) -> Poster:
+    assert clip.video
+    scale = min(1.0, rules.video.poster_width / clip.video.width)
+    return Poster(
+        at=round(min(clip.seconds * _POSTER_AT, _POSTER_LATEST), 3),
+        width=max(1, round(clip.video.width * scale)),
+        height=max(1, round(clip.video.height * scale)),
+        formats=rules.images.formats,
+        quality=tuple(getattr(rules.images.quality, format_) for format_ in rules.images.formats),
+    )
+
+
+def _best(tracks: Sequence[AudioStream]) -> AudioStream:
+    """The track marked as default, else the first."""
+    return next((track for track in tracks if track.default), tracks[0])
+
+
+def _sound(track: AudioStream, rules: Rules) -> Sound:
+    return Sound(
+        name="audio",
+        stream=track.index,
+        channels=min(2, track.channels),
+        bit_rate=rules.audio.bit_rate,
+        language=track.language,
+    )
+
+
+def _assembly(decoded: Sequence[Named], rules: Rules) -> list[Step]:
+    rungs = [named for named in decoded if isinstance(named.step, Rendition)]
+    sounds = [named for named in decoded if isinstance(named.step, Sound)]
+    progressive = _progressive(rungs, sounds[0].digest if sounds else None, rules.video.progressive_height)
+    return [progressive, Package(tracks=tuple(named.digest for named in (*rungs, *sounds)))]
+
+
+def _progressive(rungs: Sequence[Named], audio: str | None, height: int) -> Progressive:
+    """Of the largest rung up to `height` on its short side, else of the smallest there is."""
+    sizes = [(named.digest, named.step) for named in rungs if isinstance(named.step, Rendition)]
+    fitting = [(digest, rung) for digest, rung in sizes if min(rung.width, rung.height) <= height] or sizes[-1:]
+    for digest, rung in fitting:
+        return Progressive(video=digest, audio=audio, width=rung.width, height=rung.height)
+    return Progressive(video=None, audio=audio, width=None, height=None)

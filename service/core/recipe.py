@@ -1,0 +1,163 @@
+"""What the product owner wants: limits, image widths, the ladder, per prefix. Read from TOML, refused if unclear."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.core.outcome import Misconfigured
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Part):
+    """What is refused; every number is inclusive."""
+
+    bytes: int = Field(gt=0)
+    pixels: int = Field(gt=0, description="width times height of one picture or frame")
+    frames: int = Field(gt=0, description="of an animation")
+    total_pixels: int = Field(gt=0, description="of an animation: frames times canvas")
+    seconds: int = Field(gt=0, le=39_600, description="at most 11 h: a message lives 12 h after its receive")
+    streams: int = Field(gt=0, le=1000)
+    gap_seconds: float = Field(gt=0, description="longest time without a frame or a sample")
+
+
+class Quality(_Part):
+    """Encoder quality, 1 to 100, by format."""
+
+    webp: int = Field(ge=1, le=100)
+    jpeg: int = Field(ge=1, le=95)
+
+
+class Images(_Part):
+    """The responsive set."""
+
+    widths: tuple[int, ...] = Field(min_length=1)
+    formats: tuple[Literal["webp", "jpeg"], ...] = Field(min_length=1)
+    background: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
+    placeholder: bool
+    quality: Quality
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if list(self.widths) != sorted(set(self.widths)) or self.widths[0] < 1 or self.widths[-1] > 16_383:
+            raise ValueError("widths must ascend, from 1 to 16383 (WebP holds no more)")
+        return self
+
+
+class Rung(_Part):
+    """One step of the ladder: `height` is the short side in pixels, `max_bit_rate` in bits a second."""
+
+    height: int = Field(ge=16, le=4320)
+    max_bit_rate: int = Field(ge=50_000)
+
+
+class Video(_Part):
+    """The adaptive ladder and what goes with it."""
+
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"]
+    crf: int = Field(ge=10, le=40)
+    gop_seconds: float = Field(ge=0.5, le=4)
+    max_frame_rate: int = Field(ge=10, le=120)
+    progressive_height: int = Field(ge=16)
+    poster_width: int = Field(ge=16, le=16_383)
+    ladder: tuple[Rung, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _descending(self) -> Self:
+        heights = [rung.height for rung in self.ladder]
+        if heights != sorted(set(heights), reverse=True):
+            raise ValueError("ladder must descend in height")
+        return self
+
+
+class Audio(_Part):
+    """AAC for every sound track."""
+
+    bit_rate: int = Field(ge=32_000, le=512_000)
+
+
+class Rules(_Part):
+    """What is made of one upload."""
+
+    limits: Limits
+    images: Images
+    video: Video
+    audio: Audio
+
+    def digest(self) -> str:
+        """Names these rules in outcome records."""
+        return sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Recipe(_Part):
+    """The whole file: what is ignored, the general rules, and those of prefixes (longest match wins)."""
+
+    ignore: tuple[str, ...]
+    general: Rules
+    prefixes: tuple[tuple[str, Rules], ...]
+
+    def ignores(self, key: str) -> bool:
+        """Whether `key` is no upload at all."""
+        return any(fnmatchcase(key, pattern) for pattern in self.ignore)
+
+    def rules(self, key: str) -> Rules:
+        """The rules for `key`."""
+        matching = [(prefix, rules) for prefix, rules in self.prefixes if key.startswith(prefix)]
+        return max(matching, key=lambda match: len(match[0]))[1] if matching else self.general
+
+
+def read(text: str, *, shipped: str) -> Recipe:
+    """Read a recipe; what it leaves out comes from the `shipped` one.
+
+    :raises Misconfigured: naming the entry that is unknown, missing or contradictory.
+    """
+    document = _merged(_parsed(shipped), _parsed(text))
+    ignore, prefixes = document.pop("ignore", ()), document.pop("prefix", ())
+    general = _rules(document, where="")
+    return Recipe(ignore=_patterns(ignore), general=general, prefixes=tuple(_prefix(p, document) for p in prefixes))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured(f"recipe: not valid TOML: {error}") from error
+
+
+def _patterns(ignore: object) -> tuple[str, ...]:
+    if not isinstance(ignore, list | tuple) or not all(isinstance(pattern, str) for pattern in ignore):
+        raise Misconfigured("recipe: ignore must be a list of shell patterns")
+    return tuple(ignore)
+
+
+def _prefix(table: object, general: Mapping[str, Any]) -> tuple[str, Rules]:
+    if not isinstance(table, dict) or not isinstance(table.get("match"), str) or not table["match"]:
+        raise Misconfigured('recipe: each [[prefix]] needs match = "some/prefix/"')
+    match = table["match"]
+    rest = {name: value for name, value in table.items() if name != "match"}
+    return match, _rules(_merged(general, rest), where=f'prefix "{match}": ')
+
+
+def _rules(document: Mapping[str, Any], *, where: str) -> Rules:
+    try:
+        return Rules.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        entry = ".".join(str(part) for part in first["loc"])
+        raise Misconfigured(f"recipe: {where}{entry}: {first['msg']}") from error
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, table by table; lists are replaced whole."""
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        merged[name] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,108 @@
+"""The steps: every product is made by one of these values, and named by its digest.
+
+A step's digest is of the source version, its own parameters and its maker's epoch, as in a build system, so that
+a step that was done is never done again, and one whose maker changed is.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Literal
+
+#: Raise a maker's number when the same parameters begin to give other bytes that are worth making again.
+EPOCHS = {
+    "Variant": 1,
+    "Placeholder": 1,
+    "Rendition": 1,
+    "Sound": 1,
+    "Poster": 1,
+    "Progressive": 1,
+    "Package": 1,
+}
+
+ImageFormat = Literal["webp", "jpeg"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One image file of the responsive set, in pixels as displayed."""
+
+    name: str
+    width: int
+    height: int
+    format: ImageFormat
+    quality: int
+    animated: bool
+    background: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placeholder:
+    """ThumbHash and colour of the picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendition:
+    """One rung: an H.264 track in a CMAF file of its own. `frame_rate` is a fraction as text, for the digest."""
+
+    name: str
+    width: int
+    height: int
+    frame_rate: str
+    crf: int
+    max_bit_rate: int
+    preset: str
+    gop_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sound:
+    """One AAC track in a CMAF file of its own."""
+
+    name: str
+    stream: int
+    channels: int
+    bit_rate: int
+    language: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poster:
+    """A frame of the video as a picture; `at` in seconds."""
+
+    at: float
+    width: int
+    height: int
+    formats: tuple[ImageFormat, ...]
+    quality: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progressive:
+    """One MP4 or M4A for plain `src`, remuxed from tracks: the digests of the steps that make them."""
+
+    video: str | None
+    audio: str | None
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """The multivariant playlist and the DASH manifest over the tracks of these steps."""
+
+    tracks: tuple[str, ...]
+
+
+Step = Variant | Placeholder | Rendition | Sound | Poster | Progressive | Package
+
+
+def digest(step: Step, *, version: str) -> str:
+    """40 hex digits that name what `step` makes of the source version `version`."""
+    kind = type(step).__name__
+    return fingerprint([version, kind, EPOCHS[kind], asdict(step)])
+
+
+def fingerprint(document: object) -> str:
+    """40 hex digits of a JSON document's SHA-256, keys sorted."""
+    return sha256(json.dumps(document, sort_keys=True, default=str).encode()).hexdigest()[:40]

@@ -1,0 +1,21 @@
+"""Running one thing while another watches over it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def beside(work: Coroutine[Any, Any, T], watch: Coroutine[Any, Any, None]) -> T:
+    """Run `work`; should `watch` fail first, cancel it and raise the watch's error. Neither outlives the call."""
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(watch)
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            watching.result()  # raises, unless the watch is over and content
+        return await working
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)

@@ -1,0 +1,104 @@
+"""The records of one version: which steps are done, and where their files lie."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from service import metrics
+from service.core import places
+from service.core.outcome import Conflict
+from service.core.places import Places
+from service.core.record import File, Outcome, Record, StepRecord
+from service.runtime.lease import Message
+from service.runtime.ports import Store
+
+_AT_ONCE = 8  # uploads of one job: S3 answers each in tens of milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What has been done for one version of one source, and the way to add to it."""
+
+    store: Store
+    at: Places
+    version: str
+    attempt: str
+    records: list[Record] = field(default_factory=list)
+
+    @classmethod
+    async def load(cls, store: Store, at: Places, *, version: str, message: Message) -> Self:
+        """Read the records of `version`; what earlier, dead attempts of this message left behind is swept."""
+        if message.receive_count > 1:
+            await _sweep(store, at, message)
+        records = await _read(store, await store.keys(at.records(version)))
+        attempt = places.attempt(message.id, message.receive_count)
+        return cls(store=store, at=at, version=version, attempt=attempt, records=records)
+
+    @property
+    def done(self) -> dict[str, tuple[Record, StepRecord]]:
+        """Every step that a record lists, by digest; the first record that lists it counts."""
+        found = [(step.digest, (record, step)) for record in self.records for step in record.steps]
+        return dict(reversed(found))
+
+    def folder(self, digest: str) -> str:
+        """Where this attempt puts the files of the group `digest`."""
+        return self.at.folder(digest, self.attempt)
+
+    async def commit(self, record: Record, files: Iterable[File], scratch: Path) -> Record:
+        """Put the files up, then the record that lists them; the record of whoever was first is the one that counts."""
+        files = tuple(files)
+        await self._upload(record.folder, files, scratch)
+        key = self.at.record(self.version, record.digest)
+        try:
+            await self.store.write(key, record.to_json(), replaces=None)
+        except Conflict:
+            await self.store.delete([record.folder + file.name for file in files])
+            record = (await _read(self.store, [key]))[0]
+        self.records.append(record)
+        return record
+
+    async def _upload(self, folder: str, files: tuple[File, ...], scratch: Path) -> None:
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def put(file: File) -> None:
+            async with room:
+                key, path = folder + file.name, scratch / file.name
+                await self.store.upload(key, path, content_type=file.content_type, sha256=file.sha256)
+                metrics.bytes_written.inc(file.bytes)
+
+        async with asyncio.TaskGroup() as group:
+            for file in files:
+                group.create_task(put(file))
+
+
+async def _read(store: Store, keys: Iterable[str]) -> list[Record]:
+    found = [await store.read(key) for key in sorted(keys) if not key.endswith("/outcome.json")]
+    return [Record.model_validate_json(stored.body) for stored in found if stored]
+
+
+async def _sweep(store: Store, at: Places, message: Message) -> None:
+    """Delete the files of this message's earlier receives that no record lists: their leases are over."""
+    objects = await store.keys(at.attempts)
+    folders = {key: key.removeprefix(at.attempts).partition("/")[0] for key in objects}
+    dead = {key for key, folder in folders.items() if places.is_dead(folder, message.id, message.receive_count)}
+    if dead:
+        kept = {record.folder for record in await _read(store, await store.keys(at.versions))}
+        await store.delete(sorted(key for key in dead if f"{at.attempts}{folders[key]}/" not in kept))
+
+
+async def purge(store: Store, at: Places) -> int:
+    """Delete everything that was ever made of a source, but the page manifest; how many objects.
+
+    Both prefixes end in `~`, with which no other source's name goes on: see `places`.
+    """
+    keys = [*await store.keys(at.attempts), *await store.keys(at.versions)]
+    await store.delete(keys)
+    return len(keys)
+
+
+async def read_outcome(store: Store, at: Places, version: str) -> Outcome | None:
+    """The outcome record of one version."""
+    stored = await store.read(at.outcome(version))
+    return Outcome.model_validate_json(stored.body) if stored else None

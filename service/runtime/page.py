@@ -1,0 +1,55 @@
+"""The page manifest as one reconciliation sees it: read once, then each write replaces the one before."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Self
+
+from pydantic import ValidationError
+
+from service.core import manifest
+from service.core.manifest import Manifest
+from service.core.outcome import Misconfigured
+from service.core.places import Places
+from service.runtime.ports import Store
+
+
+class Page:
+    """The manifest of one name, and the ETag that the next write is conditional on."""
+
+    def __init__(self, store: Store, at: Places, current: Manifest | None, etag: str | None) -> None:
+        self.at = at
+        self.manifest = current
+        self._store = store
+        self._etag = etag
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def read(cls, store: Store, at: Places) -> Self:
+        """The manifest as it is now.
+
+        :raises Misconfigured: when something that is no manifest lies in its place.
+        """
+        stored = await store.read(at.manifest)
+        if stored is None:
+            return cls(store, at, None, None)
+        try:
+            current = Manifest.model_validate_json(stored.body)
+        except ValidationError as error:
+            raise Misconfigured(f"{at.manifest} is no page manifest: move it away") from error
+        return cls(store, at, current, stored.etag)
+
+    async def write(self, following: Callable[[Manifest | None], Manifest]) -> Manifest:
+        """Replace the manifest by the one that follows it.
+
+        :raises Conflict: when somebody else wrote since.
+        """
+        async with self._turn:
+            new = following(self.manifest)
+            self._etag = await self._store.write(self.at.manifest, new.to_json(), replaces=self._etag)
+            self.manifest = new
+            return new
+
+    def tells_of(self, source: manifest.Source) -> bool:
+        """Whether the manifest's state is a final one of this version."""
+        found = self.manifest
+        return found is not None and found.status in manifest.FINAL and manifest.speaks_of(found, source)

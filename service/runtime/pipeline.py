@@ -1,0 +1,130 @@
+"""What is done with a key that changed: the story of the service.
+
+An event only says that a key changed. What S3 says of the key now is the truth; the page manifest says what was made
+of it; the difference is worked off, and written with a condition on what was read. Whoever loses starts over.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from service import metrics
+from service.core import gate, manifest, places, plan
+from service.core.job import Job
+from service.core.media import Media
+from service.core.outcome import Conflict, Rejected, Superseded, Unavailable
+from service.core.plan import Plan
+from service.core.recipe import Recipe
+from service.logs import bound, log
+from service.runtime.attempt import Attempt, Result
+from service.runtime.beside import beside
+from service.runtime.lease import Message
+from service.runtime.ledger import Ledger
+from service.runtime.page import Page
+from service.runtime.ports import Store, Uploads
+from service.runtime.progress import Progress, announce
+from service.runtime.publish import Publisher
+from service.runtime.steps import Performer
+
+_ROUNDS = 5  # of losing a race, before the job is left for later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """The way of a job, from a key that changed to a published outcome."""
+
+    uploads: Uploads
+    store: Store
+    publisher: Publisher
+    performer: Performer
+    recipe: Recipe
+    scratch: Callable[[], AbstractContextManager[Path]]
+    several_buckets: bool
+    on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
+
+    async def process(self, job: Job, message: Message) -> None:
+        """Bring the outcome of a key up to date.
+
+        :raises MediaWorkerError: what `outcome.decide` makes a verdict of.
+        """
+        if self.recipe.ignores(job.key):
+            log.info("ignored", key=job.key)
+            return None
+        with bound(bucket=job.bucket, key=job.key):
+            for turn in range(_ROUNDS):
+                try:
+                    return await self._reconcile(job, message, again=turn > 0)
+                except (Conflict, Superseded) as lost:
+                    log.info("reconciling_again", because=repr(lost))
+            raise Unavailable(f"lost the race for {job.key!r} {_ROUNDS} times")
+
+    async def _reconcile(self, job: Job, message: Message, *, again: bool) -> None:
+        page, attempt = await self._now(job, message)
+        if attempt is None:
+            await self.publisher.withdraw(page)
+        elif page.tells_of(attempt.source) and job.type == "process":
+            if again or message.receive_count > 1:  # whoever published may have died before telling
+                await self.publisher.tell(page)
+        else:
+            await self._attempt(attempt, page)
+
+    async def _now(self, job: Job, message: Message) -> tuple[Page, Attempt | None]:
+        """The page manifest, and what there is to attempt: nothing, where the source is gone."""
+        at = places.Places(name=places.name(job.bucket, job.key, several_buckets=self.several_buckets))
+        page = await Page.read(self.store, at)
+        head = await self.uploads.head(job.bucket, job.key)
+        if head is None:
+            return page, None
+        rules = self.recipe.rules(job.key)
+        now = datetime.now(UTC)
+        return page, Attempt(job=job, message=message, head=head, at=at, rules=rules, started_at=now)
+
+    async def _attempt(self, attempt: Attempt, page: Page) -> None:
+        progress = Progress(on_change=partial(self.on_progress, attempt.job))
+        try:
+            gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
+            result = await beside(self._make(attempt, progress), announce(page, attempt.source, progress))
+        except Rejected as error:
+            await self.publisher.rejected(attempt, page, error)
+        else:
+            await self.publisher.ready(attempt, page, result)
+
+    async def _make(self, attempt: Attempt, progress: Progress) -> Result:
+        limits = attempt.rules.limits
+        ledger = await Ledger.load(self.store, attempt.at, version=attempt.version, message=attempt.message)
+        with self.scratch() as folder:
+            await self.uploads.fetch(attempt.head, self.performer.source(folder))
+            metrics.bytes_read.inc(attempt.head.size)
+            media = await self.performer.examine(folder, attempt.head.size, limits)
+            planned = plan.make(media, attempt.rules, version=attempt.version, done=ledger.done)
+            log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
+            for number, group in enumerate(planned.groups):
+                share = progress.part(number, len(planned.groups))
+                await self.performer.perform(group, folder, limits, ledger, on_share=share)
+        return self._result(attempt, media, planned, ledger)
+
+    def _result(self, attempt: Attempt, media: Media, planned: Plan, ledger: Ledger) -> Result:
+        wanted = {named.digest: at for at, named in enumerate(planned.steps)}
+        made = tuple(named.digest for group in planned.groups for named in group.steps)
+        base = self.publisher.public_url
+        return Result(
+            media=media,
+            serving=manifest.serve(media, ledger.records, wanted=wanted, base=base, at=attempt.at),
+            records=tuple(ledger.records),
+            made=made,
+            reused=tuple(digest for digest in wanted if digest not in made),
+        )
+
+    async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
+        """Write down that an attempt failed; how many have by now."""
+        _, attempt = await self._now(job, message)
+        return await self.publisher.note_failure(attempt, error) if attempt else 1
+
+    async def give_up(self, job: Job, message: Message) -> None:
+        """Publish that the version that is current now could not be handled."""
+        page, attempt = await self._now(job, message)
+        if attempt:
+            await self.publisher.failed(attempt, page)

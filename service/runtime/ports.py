@@ -1,0 +1,77 @@
+"""What the pipeline needs of the places that uploads come from and outputs go to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """What S3 says an object is now; `version_id` is None in a bucket that keeps no versions."""
+
+    bucket: str
+    key: str
+    etag: str
+    version_id: str | None
+    last_modified: str
+    size: int
+    archived: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A small object and the ETag to replace it by."""
+
+    body: bytes
+    etag: str
+
+
+class Uploads(Protocol):
+    """Where uploads are; never written to."""
+
+    async def head(self, bucket: str, key: str) -> Head | None:
+        """The object as it is now, or None where there is none."""
+
+    async def fetch(self, head: Head, path: Path) -> None:
+        """Download exactly this version, checksums checked.
+
+        :raises Superseded: when the key holds another version by now.
+        """
+
+
+class Store(Protocol):
+    """Where outputs go."""
+
+    async def read(self, key: str) -> Stored | None:
+        """A small object, or None."""
+
+    async def write(self, key: str, body: bytes, *, replaces: str | None) -> str:
+        """Put a JSON document in the place of the one with ETag `replaces`, or where none was; its ETag.
+
+        :raises Conflict: when somebody else wrote first.
+        """
+
+    async def overwrite(self, key: str, body: bytes) -> None:
+        """Put a JSON document, whatever was there."""
+
+    async def upload(self, key: str, path: Path, *, content_type: str, sha256: str) -> None:
+        """Put a file under a key that nobody else writes."""
+
+    async def download(self, key: str, path: Path) -> None:
+        """Get one of our own files."""
+
+    async def copy(self, source: str, target: str, *, content_type: str) -> None:
+        """Copy one of our own files to a mutable place."""
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Every key that begins with `prefix`."""
+
+    async def delete(self, keys: list[str]) -> None:
+        """Delete; those that are not there do not matter."""
+
+
+class Outcomes(Protocol):
+    """Whoever wants to be told of final states."""
+
+    async def publish(self, body: str, *, idempotency_key: str) -> None:
+        """Send one message."""

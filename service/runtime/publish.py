@@ -1,0 +1,130 @@
+"""How a version's state becomes public: aliases and the outcome record first, the page manifest as the one commit."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from service import metrics
+from service.core import manifest, places
+from service.core.manifest import Manifest, Status
+from service.core.media import Clip
+from service.core.outcome import Rejected
+from service.core.record import Failure, Outcome
+from service.logs import log
+from service.runtime import ledger
+from service.runtime.attempt import Attempt, Result
+from service.runtime.page import Page
+from service.runtime.ports import Outcomes, Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publisher:
+    """Writes final states, and tells whoever wants to know."""
+
+    store: Store
+    outcomes: Outcomes
+    public_url: str
+    worker: str
+
+    async def ready(self, attempt: Attempt, page: Page, result: Result) -> None:
+        """Publish what was made, unless it is published already."""
+        if page.tells_of(attempt.source) and page.manifest and page.manifest.serving == result.serving:
+            return
+        await self._alias(attempt, page, result)
+        outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
+            update={
+                "media": asdict(result.media),
+                "made": result.made,
+                "reused": result.reused,
+                "spent": result.spent,
+            }
+        )
+        await self._commit(attempt, page, outcome, partial(manifest.ready, serving=result.serving))
+        if isinstance(result.media, Clip):
+            metrics.media_seconds.labels(result.media.kind).inc(result.media.seconds)
+
+    async def rejected(self, attempt: Attempt, page: Page, error: Rejected) -> None:
+        """Publish that this version never will be, and why; what was served before still is."""
+        outcome = attempt.outcome(Status.REJECTED, worker=self.worker)
+        why = {"reason": error.reason, "message": error.message}
+        await self._commit(attempt, page, outcome.model_copy(update=why), partial(manifest.rejected, error=error))
+
+    async def failed(self, attempt: Attempt, page: Page) -> None:
+        """Publish that this service could not do it."""
+        before = await ledger.read_outcome(self.store, attempt.at, attempt.version)
+        outcome = attempt.outcome(Status.FAILED, worker=self.worker, before=before)
+        await self._commit(attempt, page, outcome.model_copy(update={"reason": "internal"}), manifest.failed)
+
+    async def withdraw(self, page: Page) -> None:
+        """The source is gone: say so, then delete everything that was made of it."""
+        if page.manifest and page.manifest.status is not Status.DELETED:
+            gone = manifest.deleted(page.manifest, now=datetime.now(UTC))
+            await page.write(lambda _before: gone)
+            await self.tell(page)
+        deleted = await ledger.purge(self.store, page.at)
+        log.info("withdrawn", objects=deleted)
+
+    async def note_failure(self, attempt: Attempt, error: BaseException) -> int:
+        """Add a failure to the version's outcome record; how many there are since it was last given up."""
+        before = await ledger.read_outcome(self.store, attempt.at, attempt.version)
+        if before and before.status == Status.FAILED:
+            before = None
+        outcome = attempt.outcome("retrying", worker=self.worker, before=before)
+        failures = (*outcome.failures, Failure(at=datetime.now(UTC), error=repr(error)[:1000]))
+        outcome = outcome.model_copy(update={"failures": failures})
+        await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
+        return len(failures)
+
+    async def tell(self, page: Page) -> None:
+        """Send the page manifest to whoever wants to know of final states."""
+        if page.manifest is None:
+            return
+        key = manifest.idempotency_key(page.at.name, page.manifest)
+        document = {
+            "media_worker": 1,
+            "type": "outcome",
+            "name": page.at.name,
+            "idempotency_key": key,
+            "manifest_key": page.at.manifest,
+            "manifest": page.manifest.model_dump(mode="json"),
+        }
+        await self.outcomes.publish(json.dumps(document), idempotency_key=key)
+
+    async def _commit(self, attempt: Attempt, page: Page, outcome: Outcome, following: Callable[..., Manifest]) -> None:
+        await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
+        written = await page.write(lambda before: following(before, attempt.source, now=datetime.now(UTC)))
+        await self.tell(page)
+        _count(attempt, written)
+        log.info(
+            "published",
+            status=written.status,
+            reason=written.reason.code if written.reason else None,
+            revision=written.revision,
+            made=len(outcome.made),
+            reused=len(outcome.reused),
+            cpu_seconds=outcome.spent.cpu_seconds if outcome.spent else None,
+        )
+
+    async def _alias(self, attempt: Attempt, page: Page, result: Result) -> None:
+        """Copy named products to their stable places; those that nothing fills any more are removed."""
+        had = await self.store.keys(attempt.at.aliases) if page.manifest and page.manifest.serving else []
+        served = {product.url for product in result.serving.products}
+        copies = {
+            attempt.at.alias(entry.alias): (record.folder + file.name, file.content_type)
+            for record, file, entry in manifest.entries(result.records)
+            if entry.alias and places.url(self.public_url, record.folder + file.name) in served
+        }
+        async with asyncio.TaskGroup() as group:
+            for target, (source, content_type) in copies.items():
+                group.create_task(self.store.copy(source, target, content_type=content_type))
+        await self.store.delete(sorted(set(had) - set(copies)))
+
+
+def _count(attempt: Attempt, written: Manifest) -> None:
+    metrics.jobs.labels(written.status, written.reason.code if written.reason else "").inc()
+    if attempt.job.requested_at:
+        waited = (datetime.now(UTC) - attempt.job.requested_at).total_seconds()
+        metrics.waited_seconds.observe(max(0.0, waited))

@@ -1,0 +1,267 @@
+"""Receive while there is room, attempt under a lease, settle the verdict, drain."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from service import metrics
+from service.core import job as jobs
+from service.core import outcome
+from service.core.job import Input, Job
+from service.core.outcome import Abandon, DeadLetter, Done, Forged, Interrupted, Poison, Retry, Verdict
+from service.logs import bound, log
+from service.runtime import lease
+from service.runtime.lease import Message
+
+T = TypeVar("T")
+
+_MAX_BATCH = 10  # SQS ReceiveMessage
+_MAX_PAUSE = 60.0  # seconds between receives while they fail
+
+
+class Queue(lease.Renewer, Protocol):
+    """The queue that jobs come from."""
+
+    async def receive(self, most: int) -> list[Message]:
+        """Up to `most` messages; waits for the first as long as a long poll does."""
+
+    async def delete(self, message: Message) -> None:
+        """Acknowledge."""
+
+    async def release(self, message: Message, after: int) -> None:
+        """Let it be seen again after `after` seconds."""
+
+    async def send(self, bodies: list[str]) -> None:
+        """Put new messages into the same queue."""
+
+    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
+        """Copy to the dead-letter queue; False where there is none."""
+
+
+class Pipeline(Protocol):
+    """What is done with a job."""
+
+    async def process(self, job: Job, message: Message) -> None:
+        """Bring the key's outcome up to date."""
+
+    async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
+        """Write down that an attempt failed; how many have by now."""
+
+    async def give_up(self, job: Job, message: Message) -> None:
+        """Publish that this version failed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How a worker works; times in seconds."""
+
+    inputs: tuple[Input, ...]
+    output_bucket: str
+    slots: int
+    visibility: int
+    job_seconds: int
+    drain_seconds: int
+
+
+@dataclass(kw_only=True)
+class Pulse:
+    """What liveness is judged by: the last receive that returned, and the slots that are busy."""
+
+    slots: int
+    clock: Callable[[], float] = time.monotonic
+    busy: int = 0
+    polled_at: float | None = None
+    draining: bool = False
+
+    def beat(self) -> None:
+        """A receive has returned."""
+        self.polled_at = self.clock()
+
+    def alive(self, *, within: float) -> bool:
+        """Whether a receive returned in the last `within` seconds, or every slot is busy."""
+        if self.busy >= self.slots or self.draining:
+            return True
+        return self.polled_at is not None and self.clock() - self.polled_at <= within
+
+
+@dataclass(kw_only=True)
+class Worker:
+    """A pool of slots over one queue."""
+
+    queue: Queue
+    pipeline: Pipeline
+    terms: Terms
+    pulse: Pulse
+    jitter: random.Random = field(default_factory=random.Random)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain: nothing is received any more, what runs may finish."""
+        metrics.slots.set(self.terms.slots)
+        room = asyncio.Semaphore(self.terms.slots)
+        pause = 0.0
+        while not stop.is_set():
+            taken = await self._take(room, stop)
+            messages: list[Message] = []
+            try:
+                messages = await self.queue.receive(taken) if taken else []
+                self.pulse.beat()
+                pause = 0.0
+            except Exception as error:
+                pause = min(_MAX_PAUSE, max(1.0, pause * 2))
+                log.warning("receive_failed", error=str(error), retry_in=pause)
+            for _ in range(taken - len(messages)):
+                room.release()
+            for message in messages:
+                self._start(message, room, stopping=stop.is_set())
+            if pause:
+                await _first(stop.wait(), asyncio.sleep(pause * self.jitter.random()))
+        await self._drain()
+
+    async def _take(self, room: asyncio.Semaphore, stop: asyncio.Event) -> int:
+        """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop."""
+        if not await _first(room.acquire(), stop.wait()):
+            return 0
+        taken = 1
+        while taken < _MAX_BATCH and not room.locked():
+            await room.acquire()
+            taken += 1
+        return taken
+
+    def _start(self, message: Message, room: asyncio.Semaphore, *, stopping: bool) -> None:
+        """Begin an attempt; what a poll brings after the stop request goes back at once."""
+        work = self.queue.release(message, 0) if stopping else self._attempt(message)
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        self._count()
+        task.add_done_callback(lambda done: self._ended(done, room))
+
+    def _ended(self, task: asyncio.Task[None], room: asyncio.Semaphore) -> None:
+        self._running.discard(task)
+        self._count()
+        room.release()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("settling_failed", error=repr(error))  # the message comes back when its visibility runs out
+
+    def _count(self) -> None:
+        self.pulse.busy = len(self._running)
+        metrics.busy.set(len(self._running))
+
+    async def _drain(self) -> None:
+        self.pulse.draining = True
+        log.info("draining", running=len(self._running))
+        if self._running:
+            await asyncio.wait(self._running, timeout=self.terms.drain_seconds)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        log.info("drained")
+
+    async def _attempt(self, message: Message) -> None:
+        began = time.monotonic()
+        with bound(message_id=message.id, receive_count=message.receive_count):
+            job, error = await self._do(message)
+            verdict = await _finish(self._judge(message, job, error))
+            await _finish(self._settle(message, verdict, job))
+            metrics.attempts.labels(type(verdict).__name__.lower()).inc()
+            log.info(
+                "attempt_ended",
+                bucket=job.bucket if job else None,
+                key=job.key if job else None,
+                verdict=type(verdict).__name__.lower(),
+                error=repr(error) if error else None,
+                seconds=round(time.monotonic() - began, 3),
+            )
+
+    async def _do(self, message: Message) -> tuple[Job | None, BaseException | None]:
+        """One attempt; how it went is a value from here on."""
+        job: Job | None = None
+        try:
+            found = [one for one in jobs.read(message.body) if self._admitted(one)]
+            if len(found) > 1:
+                await self.queue.send([jobs.envelope(one) for one in found])
+            elif found:
+                job = found[0]
+                await self._process(job, message)
+        except asyncio.CancelledError:
+            return job, Interrupted("the worker is stopping")
+        except Exception as error:
+            return job, error
+        return job, None
+
+    def _admitted(self, job: Job) -> bool:
+        return jobs.admit(job, self.terms.inputs, output_bucket=self.terms.output_bucket)
+
+    async def _process(self, job: Job, message: Message) -> None:
+        work = asyncio.wait_for(self.pipeline.process(job, message), self.terms.job_seconds)
+        await lease.held(self.queue, message, work, visibility=self.terms.visibility)
+
+    async def _judge(self, message: Message, job: Job | None, error: BaseException | None) -> Verdict:
+        """The verdict; a failure that counts is written down first, so that the count outlives this worker."""
+        _count_error(error)
+        verdict = outcome.decide(error, attempts=1, jitter=self.jitter)
+        if not (isinstance(verdict, Retry) and verdict.counts and job and error):
+            return verdict
+        try:
+            attempts = await self.pipeline.note_failure(job, message, error)
+            verdict = outcome.decide(error, attempts=attempts, jitter=self.jitter)
+            if isinstance(verdict, DeadLetter) and verdict.publish_failed:
+                await self.pipeline.give_up(job, message)
+        except Exception as worse:
+            log.warning("failure_not_recorded", error=repr(worse))
+            return outcome.decide(error, attempts=1, jitter=self.jitter)
+        return verdict
+
+    async def _settle(self, message: Message, verdict: Verdict, job: Job | None) -> None:
+        match verdict:
+            case Done():
+                await self.queue.delete(message)
+            case Retry(after=after):
+                await self.queue.release(message, after)
+            case DeadLetter(reason=reason, detail=detail, publish_failed=failed):
+                body = jobs.envelope(_again(job)) if failed and job else message.body
+                if await self.queue.bury(body, reason=reason, detail=detail, message_id=message.id):
+                    await self.queue.delete(message)
+                else:
+                    await self.queue.release(message, outcome.MAX_BACKOFF)
+            case Abandon():
+                metrics.lost_leases.inc()
+
+
+def _again(job: Job) -> Job:
+    """The job as a dead letter carries it: back in the queue, it is tried anew although it was given up."""
+    return Job(bucket=job.bucket, key=job.key, type="reprocess", cause="redrive", requested_at=job.requested_at)
+
+
+def _count_error(error: BaseException | None) -> None:
+    match error:
+        case Forged():
+            metrics.forged.inc()
+        case Poison():
+            metrics.poisoned.inc()
+
+
+async def _first(wanted: Awaitable[Any], other: Awaitable[Any]) -> bool:
+    """Wait for either; whether `wanted` is the one that came. The other is cancelled."""
+    tasks = [asyncio.ensure_future(wanted), asyncio.ensure_future(other)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    came = tasks[0].done()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return came
+
+
+async def _finish(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end whatever cancels the caller: a verdict that is half settled is the worst of all endings."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+    return task.result()

@@ -1,0 +1,150 @@
+"""ffprobe and ffmpeg in the sandbox: probe, gate, encode with progress, and read back what was made."""
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from service.core import boxes, command, gate, media
+from service.core.boxes import Index
+from service.core.gate import Clock
+from service.core.media import Clip, Timeline
+from service.core.outcome import Misconfigured, Reason, Rejected, Unavailable
+from service.core.recipe import Limits
+from service.core.record import Spent
+from service.core.sniff import StreamFile
+from service.tools import limits as sandbox_limits
+from service.tools.limits import Finished, Usage
+from service.tools.sandbox import Sandbox
+
+_PROBE_SECONDS = 60
+_PACKETS_SECONDS = 900  # reading a six-hour film from disk takes a minute or two
+_SECONDS_A_SECOND = 30  # of encoding, for each second of the source: a slow core and a full ladder
+_LEAST_SECONDS = 600
+_STALL_SECONDS = 120.0
+_MAX_FILE = 200_000_000_000  # bytes; what a file system holds is the caller's to know
+
+
+class FFmpeg:
+    """The command line tools of FFmpeg."""
+
+    def __init__(self, sandbox: Sandbox, *, memory_bytes: int) -> None:
+        self._sandbox = sandbox
+        self._memory = memory_bytes
+
+    async def probe(self, folder: Path, sniffed: StreamFile, size: int, limits: Limits) -> Clip:
+        """What the source is, by its headers and by the times of its packets.
+
+        :raises Rejected: for what is no such clip, or breaks a limit.
+        """
+        argv = command.probe(sniffed.demuxers, limits, certain=sniffed.certain)
+        clip = media.from_ffprobe(await self._document(folder, argv, limits), size=size, sniffed=sniffed)
+        gate.check_clip(clip, limits)
+        timeline = await self._timeline(folder, clip, limits)
+        gate.check_timeline(timeline)
+        return dataclasses.replace(clip, timeline=timeline)
+
+    async def _document(self, folder: Path, argv: Sequence[str], limits: Limits) -> dict[str, Any]:
+        finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PROBE_SECONDS))
+        if finished.returncode != 0 or not finished.stdout:
+            raise _unreadable(finished)
+        try:
+            document = json.loads(finished.stdout)
+        except ValueError as error:
+            raise Rejected(Reason.DAMAGED, "Its headers could not be read.") from error
+        if len(document.get("streams", ())) > limits.streams:
+            raise Rejected(Reason.TOO_MANY_STREAMS, f"It has more than {limits.streams} tracks.")
+        return dict(document)
+
+    async def _timeline(self, folder: Path, clip: Clip, limits: Limits) -> Timeline:
+        stream = clip.video or clip.audio[0]
+        clock = Clock(limits=limits, packet_seconds=float(1 / clip.video.frame_rate) if clip.video else 0.0)
+        argv = command.packets(clip.demuxers, limits, certain=clip.certain, stream=stream.index)
+        await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PACKETS_SECONDS), on_line=clock.read)
+        return clock.timeline()
+
+    async def run(
+        self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
+    ) -> Spent:
+        """Run an ffmpeg command that gives `seconds` of output; `on_share` is told how far it is, 0 to 1.
+
+        :raises Rejected: `damaged`, or the limit that it broke.
+        """
+
+        def read(line: str) -> None:
+            at = command.progress_seconds(line)
+            if at is not None and seconds > 0:
+                on_share(min(0.99, at / seconds))
+
+        wall = max(_LEAST_SECONDS, seconds * _SECONDS_A_SECOND)
+        finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(wall, stall=True), on_line=read)
+        if finished.returncode != 0:
+            raise _failed(finished)
+        return spent(finished.usage)
+
+    async def index(self, path: Path) -> Index:
+        """The index of a track that was just made.
+
+        :raises Rejected: `damaged`, when nothing that can be played was written.
+        """
+        return await asyncio.to_thread(_index, path)
+
+    async def version(self, folder: Path) -> str:
+        """As ffmpeg says it, such as `5.1.9-0+deb12u1`.
+
+        :raises Misconfigured: when there is no ffmpeg.
+        """
+        finished = await self._sandbox.run(["ffmpeg", "-version"], cwd=folder, limits=self._limits(_PROBE_SECONDS))
+        words = finished.stdout.decode(errors="replace").split()
+        if finished.returncode != 0 or words[:2] != ["ffmpeg", "version"]:
+            raise Misconfigured("ffmpeg is not there or does not start: install the distribution's package")
+        return words[2]
+
+    def _limits(self, seconds: float, *, stall: bool = False) -> sandbox_limits.Limits:
+        return sandbox_limits.Limits(
+            wall_seconds=seconds,
+            cpu_seconds=int(seconds * 4),  # of all threads together
+            memory_bytes=self._memory,
+            file_bytes=_MAX_FILE,
+            stall_seconds=_STALL_SECONDS if stall else None,
+        )
+
+
+def spent(usage: Usage) -> Spent:
+    """A child's usage, as records keep it."""
+    return Spent(
+        wall_seconds=round(usage.wall_seconds, 3),
+        cpu_seconds=round(usage.cpu_seconds, 3),
+        peak_memory_bytes=usage.max_rss_bytes,
+    )
+
+
+def _index(path: Path) -> Index:
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    try:
+        with path.open("rb") as file:
+            return boxes.read_index(read, path.stat().st_size)
+    except (OSError, ValueError) as error:
+        raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
+
+
+def _unreadable(finished: Finished) -> Rejected:
+    """Ffprobe could not open it: the end of what it said tells what kind of failure that is."""
+    if finished.returncode < 0:
+        return Rejected(Reason.DAMAGED, "Reading its headers crashed the reader.")
+    if "not on whitelist" in finished.errors or "Format" in finished.errors:
+        return Rejected(Reason.UNSUPPORTED_TYPE, "The file is no image, video or sound of a supported type.")
+    return Rejected(Reason.DAMAGED, "Its headers could not be read: the file is damaged or incomplete.")
+
+
+def _failed(finished: Finished) -> Exception:
+    if "No space left on device" in finished.errors:
+        return Unavailable("the scratch disk is full")
+    if finished.returncode < 0:
+        return Rejected(Reason.DAMAGED, "Decoding it crashed the decoder.")
+    return Rejected(Reason.DAMAGED, "It could not be decoded: the file is damaged or incomplete.")

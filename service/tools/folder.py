@@ -1,0 +1,131 @@
+"""Folders on this machine in the place of buckets: what `media-worker process` reads from and writes to."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from service.core.outcome import Conflict, Superseded
+from service.runtime.ports import Head, Stored
+
+
+class LocalUploads:
+    """Files, by key; the bucket's name means nothing here."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self._files = files
+
+    async def head(self, bucket: str, key: str) -> Head | None:
+        """The file as it is now, or None where there is none."""
+        try:
+            found = self._files[key].stat()
+        except (KeyError, FileNotFoundError):
+            return None
+        modified = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
+        etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
+        return Head(bucket=bucket, key=key, etag=etag, version_id=None, last_modified=modified, size=found.st_size)
+
+    async def fetch(self, head: Head, path: Path) -> None:
+        """Copy the file, so that no decoder ever sees the original.
+
+        :raises Superseded: when it is another file by now.
+        """
+        await asyncio.to_thread(shutil.copyfile, self._files[head.key], path)
+        if await self.head(head.bucket, head.key) != head:
+            raise Superseded(f"{head.key} changed while it was read")
+
+
+class FolderStore:
+    """Objects as files below `root`; the key is the path, which `places` makes safe."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._writing = asyncio.Lock()
+
+    async def read(self, key: str) -> Stored | None:
+        """A small object, or None."""
+        try:
+            body = (self._root / key).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Stored(body=body, etag=_etag(body))
+
+    async def write(self, key: str, body: bytes, *, replaces: str | None) -> str:
+        """Put a document in the place of the one with ETag `replaces`, or where none was; its ETag.
+
+        :raises Conflict: when another one is there.
+        """
+        async with self._writing:
+            found = await self.read(key)
+            if (found.etag if found else None) != replaces:
+                raise Conflict(f"{key} was written by somebody else")
+            _put(self._root / key, body)
+        return _etag(body)
+
+    async def overwrite(self, key: str, body: bytes) -> None:
+        """Put a document, whatever was there."""
+        _put(self._root / key, body)
+
+    async def upload(self, key: str, path: Path, *, content_type: str, sha256: str) -> None:  # noqa: ARG002 - S3 keeps both
+        """Put a file; a hard link where the file system allows it, since nobody writes to it again."""
+        await asyncio.to_thread(_place, path, self._root / key)
+
+    async def download(self, key: str, path: Path) -> None:
+        """Get one of our own files."""
+        await asyncio.to_thread(shutil.copyfile, self._root / key, path)
+
+    async def copy(self, source: str, target: str, *, content_type: str) -> None:  # noqa: ARG002 - S3 keeps it
+        """Copy one of our own files to a mutable place."""
+        body = await asyncio.to_thread((self._root / source).read_bytes)
+        _put(self._root / target, body)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Every key that begins with `prefix`."""
+        folder, _, begin = prefix.rpartition("/")
+        top = self._root / folder
+        candidates = [path for path in top.iterdir() if path.name.startswith(begin)] if top.is_dir() else []
+        files = [file for path in candidates for file in ([path] if path.is_file() else path.rglob("*"))]
+        return sorted(str(file.relative_to(self._root)) for file in files if file.is_file())
+
+    async def delete(self, keys: list[str]) -> None:
+        """Delete, and the folders that are empty then."""
+        for key in keys:
+            path = self._root / key
+            path.unlink(missing_ok=True)
+            for parent in path.parents:
+                if parent == self._root or not parent.is_dir() or any(parent.iterdir()):
+                    break
+                parent.rmdir()
+
+
+class NoOutcomes:
+    """Nobody wants to know."""
+
+    async def publish(self, body: str, *, idempotency_key: str) -> None:
+        """Do nothing."""
+
+
+def _etag(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:32]
+
+
+def _put(path: Path, body: bytes) -> None:
+    """Write beside and rename: a reader sees the old document or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".~", delete=False) as file:
+        file.write(body)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def _place(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    target.chmod(0o644)

@@ -1,0 +1,82 @@
+"""Pillow in the sandbox: the worker's side of `pictures`, which runs in a child forked for the job."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.core import command
+from service.core.media import Picture
+from service.core.outcome import Reason, Rejected
+from service.core.recipe import Limits
+from service.core.record import Hint
+from service.runtime.tools import Drawn, Target
+from service.tools import limits as sandbox_limits
+from service.tools.ffmpeg import spent
+from service.tools.sandbox import Sandbox
+
+_INSPECT_SECONDS = 20
+_DRAW_SECONDS = 300  # an animation of a thousand frames, or the largest picture in every format
+_MAX_FILE = 2_000_000_000
+_PICTURE = TypeAdapter(Picture)
+
+
+class Painter:
+    """Decodes and draws pictures."""
+
+    def __init__(self, sandbox: Sandbox, *, memory_bytes: int) -> None:
+        self._sandbox = sandbox
+        self._memory = memory_bytes
+
+    async def inspect(self, folder: Path, formats: Sequence[str], limits: Limits) -> Picture:
+        """What the source is, by its headers.
+
+        :raises Rejected: for what is no such picture, or breaks a limit.
+        """
+        request = _request(command.SOURCE, formats, limits)
+        found, _ = await self._sandbox.call("inspect", request, cwd=folder, limits=self._limits(_INSPECT_SECONDS))
+        try:
+            return _PICTURE.validate_python(found | {"formats": tuple(formats)})
+        except ValidationError as error:  # the child has seen the upload: what it answers is not trusted
+            raise Rejected(Reason.DAMAGED, "Reading its headers gave nonsense.") from error
+
+    async def draw(
+        self,
+        folder: Path,
+        source: str,
+        targets: Sequence[Target],
+        *,
+        formats: Sequence[str],
+        background: str,
+        limits: Limits,
+    ) -> Drawn:
+        """Decode `source` once and write every target into `folder`.
+
+        :raises Rejected: `damaged`, or the limit that it broke.
+        """
+        request = _request(source, formats, limits) | {
+            "background": background,
+            "outputs": [asdict(target) for target in targets],
+            "placeholder": True,
+        }
+        done, usage = await self._sandbox.call("render", request, cwd=folder, limits=self._limits(_DRAW_SECONDS))
+        placeholder = done.get("placeholder")
+        hint = Hint.model_validate(placeholder) if placeholder else None
+        return Drawn(hint=hint, spent=spent(usage))
+
+    def _limits(self, seconds: float) -> sandbox_limits.Limits:
+        return sandbox_limits.Limits(
+            wall_seconds=seconds, cpu_seconds=int(seconds), memory_bytes=self._memory, file_bytes=_MAX_FILE
+        )
+
+
+def _request(source: str, formats: Sequence[str], limits: Limits) -> dict[str, Any]:
+    return {
+        "path": source,
+        "formats": list(formats),
+        "max_pixels": limits.pixels,
+        "max_frames": limits.frames,
+        "max_total_pixels": limits.total_pixels,
+    }
