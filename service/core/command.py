@@ -12,6 +12,7 @@ import ffmpeg
 from service.core.media import AUDIO_CODECS, VIDEO_CODECS, Clip
 from service.core.plan import Encode
 from service.core.recipe import Limits
+from service.core.sniff import StreamFile
 from service.core.step import Poster, Rendition, Sound
 
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
@@ -30,6 +31,7 @@ _DECODERS = {
     "amr_nb": "amrnb,libopencore_amrnb",
     "amr_wb": "amrwb,libopencore_amrwb",
     "flv1": "flv",
+    "msmpeg4v3": "msmpeg4",
     "dts": "dca",
     "opus": "opus,libopus",
     "vorbis": "vorbis,libvorbis",
@@ -42,40 +44,42 @@ _DECODERS = {
     "mp3on4": "mp3on4float,mp3on4",
     "h263": "h263,h263i,h263p",
 }
-_CODEC_WHITELIST = ",".join(_DECODERS.get(codec, codec) for codec in sorted(VIDEO_CODECS | AUDIO_CODECS))
+#: ffprobe fails on a file whose captions it may not open, although nobody asks it to decode them.
+_CAPTIONS = "webvtt,subrip,srt,ass,ssa,mov_text,text,cc_dec,pgssub,dvdsub,dvbsub,xsub"
+_CODEC_WHITELIST = ",".join([*(_DECODERS.get(c, c) for c in sorted(VIDEO_CODECS | AUDIO_CODECS)), _CAPTIONS])
 
 
-def _guarded(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> dict[str, Any]:
+def _guarded(sniffed: StreamFile, limits: Limits) -> dict[str, Any]:
     """Options before `-i` for bytes that nobody has vetted (FF-1, FF-2)."""
     guards: dict[str, Any] = {
         "protocol_whitelist": "file",
-        "format_whitelist": ",".join(demuxers),
+        "format_whitelist": ",".join(sniffed.demuxers),
         "codec_whitelist": _CODEC_WHITELIST,
         "max_streams": limits.streams + 1,  # one more, so that the gate can say that there are too many
         "max_pixels": limits.pixels,
     }
-    return guards | ({"f": demuxers[0]} if certain else {})
+    return guards | ({"f": sniffed.demuxers[0]} if sniffed.certain else {})
 
 
-def probe(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> list[str]:
-    """Ffprobe for the headers, as JSON on stdout."""
+def probe(sniffed: StreamFile, limits: Limits) -> list[str]:
+    """ffprobe for the headers, as JSON on stdout."""
     return [
-        *_ffprobe(demuxers, limits, certain=certain),
+        *_ffprobe(sniffed, limits),
         *("-show_format", "-show_streams", "-print_format", "json", f"file:{SOURCE}"),
     ]
 
 
-def packets(demuxers: Sequence[str], limits: Limits, *, certain: bool, stream: int) -> list[str]:
-    """Ffprobe for the packet times of one stream, a line each: pts, dts and duration in seconds."""
+def packets(sniffed: StreamFile, limits: Limits) -> list[str]:
+    """ffprobe for the times of all packets, a line each: stream, then pts, dts and duration in seconds."""
     return [
-        *_ffprobe(demuxers, limits, certain=certain),
-        *("-select_streams", str(stream), "-show_entries", "packet=pts_time,dts_time,duration_time"),
+        *_ffprobe(sniffed, limits),
+        *("-show_entries", "packet=stream_index,pts_time,dts_time,duration_time"),
         *("-print_format", "csv=print_section=0", f"file:{SOURCE}"),
     ]
 
 
-def _ffprobe(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> list[str]:
-    guards = _guarded(demuxers, limits, certain=certain) | {"max_alloc": _MAX_ALLOC}
+def _ffprobe(sniffed: StreamFile, limits: Limits) -> list[str]:
+    guards = _guarded(sniffed, limits) | {"max_alloc": _MAX_ALLOC}
     options = [part for name, value in guards.items() for part in (f"-{name}", str(value))]
     return ["ffprobe", "-hide_banner", "-v", "error", *options]
 
@@ -83,7 +87,7 @@ def _ffprobe(demuxers: Sequence[str], limits: Limits, *, certain: bool) -> list[
 def encode(group: Encode, limits: Limits) -> list[str]:
     """One ffmpeg command that decodes the source once and makes every step of `group`."""
     clip = group.clip
-    source = ffmpeg.input(f"file:{SOURCE}", **_guarded(clip.demuxers, limits, certain=clip.certain))
+    source = ffmpeg.input(f"file:{SOURCE}", **_guarded(clip.sniffed, limits))
     steps = [named.step for named in group.steps]
     outputs = [*_pictures(source, clip, steps), *_sounds(source, steps)]
     return _ffmpeg(ffmpeg.merge_outputs(*outputs))
@@ -104,9 +108,9 @@ def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
 
 
 def _rendition(frames: Any, step: Rendition) -> Any:
-    """`fps` from zero makes a late picture start with the sound, and every rung's frames the same."""
+    """`fps` from zero makes a late picture start with the sound; no last frame is dropped for being short."""
     scaled = (
-        frames.filter("fps", fps=step.frame_rate, start_time=0)
+        frames.filter("fps", fps=step.frame_rate, start_time=0, eof_action="pass")
         .filter("scale", step.width, step.height, flags="bicubic")
         .filter("setsar", 1)
         .filter("format", "yuv420p")
@@ -161,7 +165,7 @@ def _stripped() -> dict[str, Any]:
 
 def decode(clip: Clip, limits: Limits) -> list[str]:
     """Decode the picture and every sound track, and write nothing; the first error ends it."""
-    source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **_guarded(clip.demuxers, limits, certain=clip.certain))
+    source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **_guarded(clip.sniffed, limits))
     indices = [stream.index for stream in (clip.video, *clip.audio) if stream]
     return _ffmpeg(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
 
@@ -190,7 +194,7 @@ def _ffmpeg(graph: Any) -> list[str]:
 
 
 def inspect(demuxer: str, name: str) -> list[str]:
-    """Ffprobe for a file that this service made."""
+    """ffprobe for a file that this service made."""
     return [
         *("ffprobe", "-hide_banner", "-v", "error", "-protocol_whitelist", "file", "-f", demuxer),
         *("-show_streams", "-show_format", "-print_format", "json", f"file:{name}"),

@@ -1,13 +1,11 @@
 """The gate before any decoding: what is too much or makes no sense is refused, with the limit it broke."""
 
+import math
 from dataclasses import dataclass, field
 
 from service.core.media import Clip, Timeline
 from service.core.outcome import Reason, Rejected
 from service.core.recipe import Limits
-
-#: Below this, ffprobe only guesses: text and random bytes pass for MP3 with 1 to 25 (libavformat's scores).
-_LEAST_PROBE_SCORE = 26
 
 
 def check_head(size: int, limits: Limits, *, archived: bool) -> None:
@@ -28,8 +26,10 @@ def check_clip(clip: Clip, limits: Limits) -> None:
 
     :raises Rejected: with the limit that was broken.
     """
-    if not clip.certain and clip.probe_score < _LEAST_PROBE_SCORE:
+    if clip.probe_score < clip.sniffed.least_score:
         raise Rejected(Reason.UNSUPPORTED_TYPE, "The file is no image, video or sound of a known type.")
+    if clip.streams > limits.streams:
+        raise Rejected(Reason.TOO_MANY_STREAMS, f"It has {clip.streams} tracks; at most {limits.streams} are accepted.")
     if clip.video and clip.video.width * clip.video.height > limits.pixels:
         raise Rejected(
             Reason.TOO_MANY_PIXELS,
@@ -39,13 +39,26 @@ def check_clip(clip: Clip, limits: Limits) -> None:
         raise _too_long(clip.duration, limits)
 
 
-def check_timeline(timeline: Timeline) -> None:
-    """Refuse what has a header but no content.
+#: Containers whose header says how long they last; elsewhere ffprobe estimates, or reads the last packet.
+_DECLARING = frozenset({"mov", "matroska", "avi", "flv", "asf", "wav", "flac", "aiff", "caf", "au"})
+_TOLERANCE = 0.02  # of the declared duration
 
-    :raises Rejected: `no_media`.
+
+def check_timeline(clip: Clip, timeline: Timeline) -> None:
+    """Refuse what has a header but no content, and what ends long before its header says.
+
+    :raises Rejected: `no_media` or `damaged`.
     """
     if timeline.packets == 0:
         raise Rejected(Reason.NO_MEDIA, "The file has headers, but neither frames nor samples.")
+    if not clip.duration or not set(clip.container.split(",")) & _DECLARING:
+        return
+    tolerated = max(1.0, clip.duration * _TOLERANCE, timeline.longest_gap)
+    if clip.duration - timeline.reach > tolerated:
+        raise Rejected(
+            Reason.DAMAGED,
+            f"It should last {clip.duration:.1f} s, but ends after {timeline.reach:.1f} s: it was cut off.",
+        )
 
 
 def _too_long(seconds: float, limits: Limits) -> Rejected:
@@ -53,44 +66,65 @@ def _too_long(seconds: float, limits: Limits) -> Rejected:
 
 
 @dataclass(kw_only=True)
+class _Span:
+    """From the first to the last moment that was added, in seconds."""
+
+    first: float = math.inf
+    end: float = -math.inf
+
+    def add(self, begin: float, end: float) -> None:
+        self.first, self.end = min(self.first, begin), max(self.end, end)
+
+    @property
+    def length(self) -> float:
+        return max(0.0, self.end - self.first)
+
+
+@dataclass(kw_only=True)
 class Clock:
-    """Reads the packet times of the main track one by one, and refuses as soon as they go wrong.
+    """Reads packet times one by one, and refuses as soon as those of the main track, `stream`, go wrong.
 
     A file of three kilobytes can claim frames that lie a million seconds apart; whoever fills such a gap with
     frames needs gigabytes. So this runs before anything is decoded.
     """
 
     limits: Limits
+    stream: int
     packet_seconds: float = 0.0  #: for a packet that does not say how long it lasts
-    _first: float | None = field(default=None, init=False)
+    _main: _Span = field(default_factory=_Span, init=False)
+    _all: _Span = field(default_factory=_Span, init=False)
     _last: float = field(default=0.0, init=False)
-    _end: float = field(default=0.0, init=False)
     _gap: float = field(default=0.0, init=False)
     _packets: int = field(default=0, init=False)
 
     def read(self, line: str) -> None:
-        """One line of `pts_time,dts_time,duration_time`, each a number of seconds or N/A.
+        """One line of `stream,pts_time,dts_time,duration_time`: times are seconds or N/A.
 
         :raises Rejected: `bad_timestamps` or `too_long`.
         """
-        pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "")[:3])
-        self._packets += 1
+        stream, pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "", "", "")[:4])
+        main = stream == self.stream
         time = dts if dts is not None else pts
         if time is None:
-            time = self._last + self.packet_seconds if self._packets > 1 else 0.0
-        self._step(time)
+            time = self._last + self.packet_seconds if main and self._packets else 0.0
         shown = pts if pts is not None else time
-        self._end = max(self._end, shown + (lasts or self.packet_seconds))
-        self._first = shown if self._first is None else min(self._first, shown)
-        self._check_length()
+        end = shown + (lasts or (self.packet_seconds if main else 0.0))
+        self._all.add(shown, end)
+        if main:
+            self._step(time)
+            self._main.add(shown, end)
+        if self._all.length > self.limits.seconds:
+            raise _too_long(self._all.length, self.limits)
 
     def timeline(self) -> Timeline:
         """What was read."""
-        duration = self._end - self._first if self._first is not None else 0.0
-        return Timeline(duration=duration, packets=self._packets, longest_gap=self._gap)
+        return Timeline(
+            duration=self._main.length, packets=self._packets, longest_gap=self._gap, reach=self._all.length
+        )
 
     def _step(self, time: float) -> None:
-        gap = abs(time - self._last) if self._packets > 1 else 0.0
+        gap = abs(time - self._last) if self._packets else 0.0
+        self._packets += 1
         self._gap, self._last = max(self._gap, gap), time
         if gap > self.limits.gap_seconds:
             raise Rejected(
@@ -98,11 +132,6 @@ class Clock:
                 f"Its clock jumps by {gap:,.0f} s from one frame to the next; "
                 f"at most {self.limits.gap_seconds:,.0f} s are accepted.",
             )
-
-    def _check_length(self) -> None:
-        duration = self.timeline().duration
-        if duration > self.limits.seconds:
-            raise _too_long(duration, self.limits)
 
 
 def _number(text: str) -> float | None:

@@ -52,18 +52,22 @@ class AudioStream:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """What the packets of the main track say: seconds from first to last, and the longest gap between two."""
+    """What the packets of the main track say: seconds from first to last, and the longest gap between two.
+
+    `reach` is from the first to the last packet of any track.
+    """
 
     duration: float
     packets: int
     longest_gap: float
+    reach: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """Video or sound; `duration` is the header's word in seconds, `timeline` the packets'.
 
-    `demuxers` are those that may open it, `certain` whether the first is forced: what sniffing found.
+    `sniffed` says which demuxers may open it.
     """
 
     container: str
@@ -74,8 +78,7 @@ class Clip:
     audio: tuple[AudioStream, ...]
     streams: int
     probe_score: int
-    demuxers: tuple[str, ...] = ()
-    certain: bool = False
+    sniffed: StreamFile
     timeline: Timeline | None = None
 
     @property
@@ -90,6 +93,8 @@ class Clip:
 
 
 Media = Picture | Clip
+
+_MAX_FRAME_RATE = 240  # what phones film slow motion at
 
 #: Decoders that may run: what cameras, phones, browsers and editors write, and no more.
 VIDEO_CODECS = frozenset(
@@ -124,8 +129,7 @@ def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile)
         audio=audio,
         streams=len(streams),
         probe_score=_whole(container.get("probe_score")) or 0,
-        demuxers=sniffed.demuxers,
-        certain=sniffed.certain,
+        sniffed=sniffed,
     )
 
 
@@ -183,11 +187,10 @@ def _audio(stream: Mapping[str, Any]) -> AudioStream:
 
 
 def _frame_rate(stream: Mapping[str, Any]) -> Fraction:
-    """The declared rate where it fits the average, else the average: both lie for some files."""
+    """The declared rate, unless it is only a time base, as for 600 frames a second; then the average."""
     declared, average = (_ratio(stream.get(k)) for k in ("r_frame_rate", "avg_frame_rate"))
-    if declared and average and abs(declared / average - 1) > Fraction(1, 10):
-        return average
-    return declared or average or Fraction(25)
+    sane = [rate for rate in (declared, average) if rate and 1 <= rate <= _MAX_FRAME_RATE]
+    return sane[0] if sane else Fraction(25)
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:

@@ -12,6 +12,10 @@ from service.core.outcome import Reason, Rejected
 HEAD_BYTES = 4096
 
 
+#: Below this, ffprobe only guesses: text and random bytes pass for MP3 with 1 to 25 (libavformat's scores).
+_LEAST_PROBE_SCORE = 26
+
+
 @dataclass(frozen=True, kw_only=True)
 class PictureFile:
     """A still or animated picture; `formats` are the only Pillow plugins that may open it."""
@@ -24,11 +28,12 @@ class StreamFile:
     """Video or sound; `demuxers` are the only ffmpeg demuxers that may open it.
 
     `certain` says that the magic number names the format, so that the demuxer is forced; otherwise ffprobe
-    chooses among these, and its probe score is looked at.
+    chooses among these, and its probe score has to be at least `least_score`.
     """
 
     demuxers: tuple[str, ...]
     certain: bool
+    least_score: int = 0
 
 
 Sniffed = PictureFile | StreamFile
@@ -69,8 +74,8 @@ _PREFIXES: tuple[tuple[bytes, Sniffed], ...] = (
     (b"wvpk", _stream("wv")),
     (b"\0\0\x01\xba", _stream("mpeg")),
     (b"\0\0\x01\xb3", _stream("mpegvideo")),
-    (b"\x0bw", StreamFile(demuxers=("ac3", "eac3"), certain=False)),
-    (b"ID3", StreamFile(demuxers=("mp3", "aac", "flac"), certain=False)),
+    (b"\x0bw", StreamFile(demuxers=("ac3", "eac3"), certain=False, least_score=1)),
+    (b"ID3", StreamFile(demuxers=("mp3", "aac", "flac", "ac3", "eac3"), certain=False, least_score=1)),
 )
 
 _RIFF: dict[bytes, Sniffed] = {
@@ -104,7 +109,9 @@ _REFUSED: tuple[tuple[bytes, str], ...] = (
 )
 
 #: What is left when no magic number fits: formats without one, found by their sync words.
-_UNCERTAIN = StreamFile(demuxers=("mp3", "aac", "ac3", "eac3", "mpegts", "mpeg"), certain=False)
+_UNCERTAIN = StreamFile(
+    demuxers=("mp3", "aac", "ac3", "eac3", "mpegts", "mpeg"), certain=False, least_score=_LEAST_PROBE_SCORE
+)
 
 
 def sniff(head: bytes) -> Sniffed:

@@ -10,7 +10,7 @@ _TOLERANCE = 0.02  # of the duration
 
 
 def check_track(step: Rendition | Sound, index: Index, clip: Clip) -> None:
-    """Whether a rendition lasts as long as the source's main track does.
+    """Whether a rendition lasts as long as the source's main track does; longer is padding, shorter is loss.
 
     :raises Rejected: `damaged`.
     """
@@ -19,7 +19,7 @@ def check_track(step: Rendition | Sound, index: Index, clip: Clip) -> None:
         raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.")
     if isinstance(step, Sound) and clip.video:
         return  # sound may end before the picture or go on after it
-    if abs(lasts - clip.seconds) > max(_LEAST_TOLERANCE, clip.seconds * _TOLERANCE):
+    if clip.seconds - lasts > max(_LEAST_TOLERANCE, clip.seconds * _TOLERANCE):
         raise Rejected(
             Reason.DAMAGED, f"It should last {clip.seconds:.1f} s, but only {lasts:.1f} s of it could be decoded."
         )

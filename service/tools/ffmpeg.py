@@ -39,29 +39,28 @@ class FFmpeg:
 
         :raises Rejected: for what is no such clip, or breaks a limit.
         """
-        argv = command.probe(sniffed.demuxers, limits, certain=sniffed.certain)
-        clip = media.from_ffprobe(await self._document(folder, argv, limits), size=size, sniffed=sniffed)
+        argv = command.probe(sniffed, limits)
+        clip = media.from_ffprobe(await self._document(folder, argv, sniffed), size=size, sniffed=sniffed)
         gate.check_clip(clip, limits)
         timeline = await self._timeline(folder, clip, limits)
-        gate.check_timeline(timeline)
-        return dataclasses.replace(clip, timeline=timeline)
+        clip = dataclasses.replace(clip, timeline=timeline)
+        gate.check_timeline(clip, timeline)
+        return clip
 
-    async def _document(self, folder: Path, argv: Sequence[str], limits: Limits) -> dict[str, Any]:
+    async def _document(self, folder: Path, argv: Sequence[str], sniffed: StreamFile) -> dict[str, Any]:
         finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PROBE_SECONDS))
         if finished.returncode != 0 or not finished.stdout:
-            raise _unreadable(finished)
+            raise _unreadable(finished, sniffed)
         try:
-            document = json.loads(finished.stdout)
-        except ValueError as error:
+            return dict(json.loads(finished.stdout))
+        except (ValueError, TypeError, RecursionError) as error:
             raise Rejected(Reason.DAMAGED, "Its headers could not be read.") from error
-        if len(document.get("streams", ())) > limits.streams:
-            raise Rejected(Reason.TOO_MANY_STREAMS, f"It has more than {limits.streams} tracks.")
-        return dict(document)
 
     async def _timeline(self, folder: Path, clip: Clip, limits: Limits) -> Timeline:
         stream = clip.video or clip.audio[0]
-        clock = Clock(limits=limits, packet_seconds=float(1 / clip.video.frame_rate) if clip.video else 0.0)
-        argv = command.packets(clip.demuxers, limits, certain=clip.certain, stream=stream.index)
+        lasts = float(1 / clip.video.frame_rate) if clip.video else 0.0
+        clock = Clock(limits=limits, stream=stream.index, packet_seconds=lasts)
+        argv = command.packets(clip.sniffed, limits)
         await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PACKETS_SECONDS), on_line=clock.read)
         return clock.timeline()
 
@@ -133,11 +132,15 @@ def _index(path: Path) -> Index:
         raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
 
 
-def _unreadable(finished: Finished) -> Rejected:
-    """Ffprobe could not open it: the end of what it said tells what kind of failure that is."""
+def _unreadable(finished: Finished, sniffed: StreamFile) -> Rejected:
+    """ffprobe could not open it: the end of what it said tells what kind of failure that is."""
     if finished.returncode < 0:
         return Rejected(Reason.DAMAGED, "Reading its headers crashed the reader.")
-    if "not on whitelist" in finished.errors or "Format" in finished.errors:
+    if "max_streams" in finished.errors:
+        return Rejected(Reason.TOO_MANY_STREAMS, "It has more tracks than are accepted.")
+    if "encryption" in finished.errors:
+        return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
+    if not sniffed.certain or "whitelist" in finished.errors:
         return Rejected(Reason.UNSUPPORTED_TYPE, "The file is no image, video or sound of a supported type.")
     return Rejected(Reason.DAMAGED, "Its headers could not be read: the file is damaged or incomplete.")
 

@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from service.core.outcome import Reason, Rejected
-from service.tools import colour
+from service.tools import colour, gif
 
 PLUGINS = (
     AvifImagePlugin,
@@ -50,7 +50,10 @@ pi_heif.register_heif_opener(decode_threads=THREADS, thumbnails=False, depth_ima
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 Image.WARN_POSSIBLE_FORMATS = True  # says why a file was not identified, see `faults`
 
+PngImagePlugin.MAX_TEXT_CHUNK = 16 * 1024 * 1024  # Pillow's 1 MB refuses what image editors write as XMP
+
 UNSUPPORTED = ("unsupported", "not supported", "unknown", "not yet", "cannot handle")
+CUT_OFF = ("truncated", "corrupt", "larger than file")  # after such a remark the unknown thing is the hole itself
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -165,47 +168,8 @@ def _frames(image: ImageFile.ImageFile, source: Source) -> int:
     """How many frames the file declares; only GIF has to be counted, and is as far as they are allowed."""
     if image.format == "GIF":
         with Path(source.path).open("rb") as file:
-            return gif_frames(file, enough=source.max_frames + 1)
+            return gif.count_frames(file, enough=source.max_frames + 1)
     return int(getattr(image, "n_frames", 1)) if image.format in SEQUENCES else 1
-
-
-def gif_frames(file: BinaryIO, *, enough: int) -> int:
-    """The frames of a GIF up to `enough`, by its blocks alone (GIF89a, appendix A); EOFError if one is cut off.
-
-    Pillow's `seek` would draw each of them, and its `n_frames` reads on for ever.
-    """
-    _skip_table(file, _exactly(file, 13)[10])
-    frames = 0
-    while frames < enough:
-        match file.read(1):
-            case b"!":
-                _exactly(file, 1)
-                _skip_blocks(file)
-            case b",":
-                _skip_table(file, _exactly(file, 9)[8])
-                _exactly(file, 1)
-                _skip_blocks(file)
-                frames += 1
-            case _:  # the trailer, the end, or what browsers take for it
-                break
-    return frames
-
-
-def _skip_table(file: BinaryIO, flags: int) -> None:
-    if flags & 0x80:
-        _exactly(file, 3 << ((flags & 7) + 1))
-
-
-def _skip_blocks(file: BinaryIO) -> None:
-    while size := _exactly(file, 1)[0]:
-        _exactly(file, size)
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
@@ -243,6 +207,10 @@ def _too_many_pixels(kind: str) -> Rejected:
 
 
 def _unreadable(kind: str, error: Exception) -> Rejected:
-    if isinstance(error, NotImplementedError) or any(word in str(error).lower() for word in UNSUPPORTED):
+    if isinstance(error, NotImplementedError) or (_says(error, UNSUPPORTED) and not _says(error, CUT_OFF)):
         return Rejected(Reason.UNSUPPORTED_TYPE, f"This kind of {kind} file is not supported.")
     return Rejected(Reason.DAMAGED, f"The file could not be read as {kind}: it is damaged or incomplete.")
+
+
+def _says(error: Exception, words: Sequence[str]) -> bool:
+    return any(word in str(error).lower() for word in words)

@@ -44,6 +44,11 @@ class Output:
         """Width and height in pixels."""
         return self.width, self.height
 
+    @property
+    def moving(self) -> bool:
+        """Whether an animation shall stay one."""
+        return self.animated and self.format == "webp"
+
 
 def inspect(request: Mapping[str, Any]) -> dict[str, Any]:
     """Format, size in pixels as displayed, frames and alpha of `path`, from its headers."""
@@ -65,8 +70,7 @@ def render(request: Mapping[str, Any]) -> dict[str, Any]:
     source = _source(request)
     with _all_or_nothing(outputs):
         with opened(source) as picture:
-            films = [output for output in outputs if output.format == "webp" and output.animated]
-            films = films if picture.frames > 1 else []
+            films = [output for output in outputs if output.moving and picture.frames > 1]
             stills = [output for output in outputs if output not in films]
             smallest = _write_stills(picture, stills, background=request["background"])
         for output in films:
