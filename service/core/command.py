@@ -4,6 +4,7 @@ Every command that reads an upload carries closed lists of demuxers, decoders an
 pixels and allocations, before its `-i`. File names are constants: no key, title or language ever is an argument.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and p
 
 _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
 _SOUND_FRAGMENT = 2_000_000  # microseconds; a GOP's length, so that both kinds of track seek alike
+
+_PROGRESS = re.compile(r"out_time_us=(-?[0-9]{1,18})")
 
 #: Decoders whose name is not their codec's.
 _DECODERS = {
@@ -203,7 +206,5 @@ def inspect(demuxer: str, name: str) -> list[str]:
 
 def progress_seconds(line: str) -> float | None:
     """How far a command is, in seconds of output, from a line of `-progress`; None for other lines."""
-    name, _, value = line.partition("=")
-    if name != "out_time_us" or not value.strip().lstrip("-").isdigit():
-        return None
-    return max(0.0, int(value) / 1_000_000)
+    found = _PROGRESS.fullmatch(line.strip())
+    return max(0.0, int(found[1]) / 1_000_000) if found else None

@@ -105,8 +105,10 @@ class Clock:
         stream, pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "", "", "")[:4])
         main = stream == self.stream
         time = dts if dts is not None else pts
+        if time is None and not main:
+            return  # nothing to learn; blank lines too, which ffprobe writes after a packet's side data
         if time is None:
-            time = self._last + self.packet_seconds if main and self._packets else 0.0
+            time = self._last + self.packet_seconds if self._packets else 0.0
         shown = pts if pts is not None else time
         end = shown + (lasts or (self.packet_seconds if main else 0.0))
         self._all.add(shown, end)

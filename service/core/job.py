@@ -5,13 +5,14 @@ Shapes: S3 event notification (S3 user guide, notification-content-structure), t
 """
 
 import json
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import unquote_plus
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from service.core import places
 from service.core.outcome import Forged, Poison, Unknown
@@ -46,12 +47,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+_Name = Annotated[str, Field(min_length=1)]  # with a bound pydantic refuses lone surrogates: no S3 name has them
+_Cause = Annotated[str, Field(max_length=200)]
+
+
 class _Named(_Part):
-    name: str
+    name: _Name
 
 
 class _Object(_Part):
-    key: str
+    key: _Name
 
 
 class _S3(_Part):
@@ -62,8 +67,8 @@ class _S3(_Part):
 class _Record(_Part):
     event_source: Literal["aws:s3"] = Field(alias="eventSource")
     event_version: str = Field(alias="eventVersion", pattern=r"^2\.")
-    event_name: str = Field(alias="eventName")
-    event_time: datetime | None = Field(alias="eventTime", default=None)
+    event_name: _Cause = Field(alias="eventName")
+    event_time: AwareDatetime | None = Field(alias="eventTime", default=None)
     s3: _S3
 
 
@@ -74,20 +79,20 @@ class _Notification(_Part):
 class _EventBridge(_Part):
     source: Literal["aws.s3"]
     detail_type: str = Field(alias="detail-type")
-    time: datetime | None = None
+    time: AwareDatetime | None = None
     detail: _S3
 
 
 class _Envelope(_Part):
     class Source(_Part):
-        bucket: str
-        key: str
+        bucket: _Name
+        key: _Name
 
     media_worker: Literal[1]
     type: Type
     source: Source
-    cause: str = "request"
-    requested_at: datetime | None = None
+    cause: _Cause = "request"
+    requested_at: AwareDatetime | None = None
 
 
 def read(body: str) -> tuple[Job, ...]:
@@ -131,8 +136,9 @@ def _read(document: dict[str, Any]) -> tuple[Job, ...]:
 
 
 def _from_envelope(document: dict[str, Any]) -> Job:
-    if document["media_worker"] != 1 or document.get("type") not in {"process", "reprocess"}:
-        raise Unknown(f"version {document['media_worker']!r}, type {document.get('type')!r}")
+    version, type_ = document["media_worker"], document.get("type")
+    if version != 1 or type_ not in get_args(Type):
+        raise Unknown(f"version {reprlib.repr(version)}, type {reprlib.repr(type_)}")
     envelope = _Envelope.model_validate(document)
     return Job(
         bucket=envelope.source.bucket,
@@ -191,6 +197,8 @@ def admit(job: Job, inputs: Sequence[Input], *, output_bucket: str) -> bool:
     """
     if not job.key or len(job.key.encode("utf-8", "surrogatepass")) > _MAX_KEY:
         raise Forged("the key is empty or longer than S3 allows")
+    if job.bucket == output_bucket and places.is_own(job.key):
+        return False
     if not any(job.bucket == one.bucket and job.key.startswith(one.prefix) for one in inputs):
         raise Forged(f"bucket {job.bucket!r} with this key is not among the configured inputs")
-    return not (job.bucket == output_bucket and places.is_own(job.key))
+    return True

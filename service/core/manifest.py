@@ -129,17 +129,19 @@ def serve(
 ) -> Serving:
     """What a page may show of `media`: the products of the steps in `wanted`, which gives their order.
 
+    Two workers may have done one step at the same time: the first record that lists it counts.
+
     :param base: the public address that object keys are appended to.
     """
-    found = [
-        (wanted[step.digest], _product(record, file, file.product, base=base, at=at))
-        for record in records
-        for step in record.steps
+    done = {step.digest: (record, step) for record in reversed(tuple(records)) for step in record.steps}
+    chosen = [done[digest] for digest in sorted(wanted, key=lambda digest: wanted[digest]) if digest in done]
+    products = tuple(
+        _product(record, file, file.product, base=base, at=at)
+        for record, step in chosen
         for file in step.files
-        if file.product and step.digest in wanted
-    ]
-    hints = [step.placeholder for record in records for step in record.steps if step.digest in wanted]
-    products = tuple(product for _, product in sorted(found, key=lambda pair: pair[0]))
+        if file.product
+    )
+    hints = (step.placeholder for _, step in chosen)
     width, height, duration = _measures(media)
     kind: Kind = "image" if isinstance(media, Picture) else media.kind
     hint = next((hint for hint in hints if hint), None)

@@ -97,7 +97,7 @@ def is_dead(folder: str, message_id: str, receive_count: int) -> bool:
     """Whether `folder` was begun by an earlier receive of this message, whose lease is therefore over."""
     suffix = folder.rstrip("/").rpartition("-")[2]
     message, _, count = suffix.partition(".")
-    return message == _message(message_id) and count.isdigit() and int(count) < receive_count
+    return message == _message(message_id) and count.isdecimal() and int(count) < receive_count
 
 
 def _message(message_id: str) -> str:

@@ -103,30 +103,25 @@ def _animates(picture: Picture, format_: step.ImageFormat) -> bool:
 
 
 def _widths(picture: Picture, images: Images, *, animated: bool) -> list[int]:
-    """The configured widths below the picture's own, and its own (or the largest configured) on top."""
-    largest = min(picture.width, images.widths[-1], _MAX_ANIMATED_WIDTH if animated else _MAX_SIDE)
+    """The configured widths below the picture's own, and its own (or the largest configured) on top.
+
+    None whose height would be out of bounds: a long strip has fewer variants, not several that are the same.
+    """
+    tallest = max(1, picture.width * _MAX_SIDE // picture.height)
+    largest = min(picture.width, images.widths[-1], tallest, _MAX_ANIMATED_WIDTH if animated else _MAX_SIDE)
     return [width for width in images.widths if width < largest] + [largest]
 
 
 def _variant(picture: Picture, images: Images, *, width: int, format_: step.ImageFormat) -> Variant:
-    fitted, height = _fit(picture, width)
     return Variant(
         name=f"{width}.{SUFFIXES[format_]}",
-        width=fitted,
-        height=height,
+        width=width,
+        height=min(_MAX_SIDE, max(1, round(picture.height * width / picture.width))),
         format=format_,
         quality=getattr(images.quality, format_),
         animated=_animates(picture, format_),
         background=images.background,
     )
-
-
-def _fit(picture: Picture, width: int) -> tuple[int, int]:
-    """`width` and its height at the picture's aspect; narrower where the height would be out of bounds."""
-    height = max(1, round(picture.height * width / picture.width))
-    if height <= _MAX_SIDE:
-        return width, height
-    return max(1, round(picture.width * _MAX_SIDE / picture.height)), _MAX_SIDE
 
 
 def _clip_steps(clip: Clip, rules: Rules) -> list[Step]:

@@ -13,7 +13,7 @@ from service.core.outcome import Misconfigured
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Limits(_Part):
@@ -38,16 +38,18 @@ class Quality(_Part):
 class Images(_Part):
     """The responsive set."""
 
-    widths: tuple[int, ...] = Field(min_length=1)
-    formats: tuple[Literal["webp", "jpeg"], ...] = Field(min_length=1)
+    widths: tuple[int, ...] = Field(min_length=1, strict=False)  # TOML has lists, not tuples
+    formats: tuple[Literal["webp", "jpeg"], ...] = Field(min_length=1, strict=False)
     background: str = Field(pattern=r"^#[0-9a-fA-F]{6}$")
     placeholder: bool
     quality: Quality
 
     @model_validator(mode="after")
-    def _ascending(self) -> Self:
+    def _consistent(self) -> Self:
         if list(self.widths) != sorted(set(self.widths)) or self.widths[0] < 1 or self.widths[-1] > 16_383:
             raise ValueError("widths must ascend, from 1 to 16383 (WebP holds no more)")
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError("formats must not repeat")
         return self
 
 
@@ -67,7 +69,7 @@ class Video(_Part):
     max_frame_rate: int = Field(ge=10, le=120)
     progressive_height: int = Field(ge=16)
     poster_width: int = Field(ge=16, le=16_383)
-    ladder: tuple[Rung, ...] = Field(min_length=1)
+    ladder: tuple[Rung, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
     def _descending(self) -> Self:
@@ -119,9 +121,9 @@ def read(text: str, *, shipped: str) -> Recipe:
     :raises Misconfigured: naming the entry that is unknown, missing or contradictory.
     """
     document = _merged(_parsed(shipped), _parsed(text))
-    ignore, prefixes = document.pop("ignore", ()), document.pop("prefix", ())
+    ignore, prefixes = document.pop("ignore", ()), document.pop("prefix", [])
     general = _rules(document, where="")
-    return Recipe(ignore=_patterns(ignore), general=general, prefixes=tuple(_prefix(p, document) for p in prefixes))
+    return Recipe(ignore=_patterns(ignore), general=general, prefixes=_prefixes(prefixes, document))
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -135,6 +137,14 @@ def _patterns(ignore: object) -> tuple[str, ...]:
     if not isinstance(ignore, list | tuple) or not all(isinstance(pattern, str) for pattern in ignore):
         raise Misconfigured("recipe: ignore must be a list of shell patterns")
     return tuple(ignore)
+
+
+def _prefixes(tables: object, general: Mapping[str, Any]) -> tuple[tuple[str, Rules], ...]:
+    found = tuple(_prefix(table, general) for table in (tables if isinstance(tables, list) else [tables]))
+    matches = [match for match, _ in found]
+    if repeated := next((match for match in matches if matches.count(match) > 1), None):
+        raise Misconfigured(f'recipe: prefix "{repeated}": there are two of it')
+    return found
 
 
 def _prefix(table: object, general: Mapping[str, Any]) -> tuple[str, Rules]:

@@ -39,6 +39,7 @@ class StreamFile:
 Sniffed = PictureFile | StreamFile
 
 _JPEG = PictureFile(formats=("JPEG", "MPO"))
+_GIFS = (b"GIF87a", b"GIF89a")
 _TIFF = PictureFile(formats=("TIFF",))
 _HEIF = PictureFile(formats=("HEIF",))
 _AVIF = PictureFile(formats=("AVIF",))
@@ -52,8 +53,7 @@ def _stream(demuxer: str) -> StreamFile:
 _PREFIXES: tuple[tuple[bytes, Sniffed], ...] = (
     (b"\xff\xd8\xff", _JPEG),
     (b"\x89PNG\r\n\x1a\n", PictureFile(formats=("PNG",))),
-    (b"GIF87a", PictureFile(formats=("GIF",))),
-    (b"GIF89a", PictureFile(formats=("GIF",))),
+    *((magic, PictureFile(formats=("GIF",))) for magic in _GIFS),
     (b"BM", PictureFile(formats=("BMP",))),
     (b"II*\0", _TIFF),
     (b"MM\0*", _TIFF),
@@ -121,12 +121,14 @@ def sniff(head: bytes) -> Sniffed:
     """
     if not head:
         raise Rejected(Reason.EMPTY, "The file has no content.")
+    if (stream := _transport_stream(head)) and not head.startswith(_GIFS):
+        return stream  # before the rest: the clock in front of a Blu-ray packet may begin like anything
     if seems := _refusal(head):
         raise Rejected(Reason.UNSUPPORTED_TYPE, f"The file is {seems}, not an image, a video or sound.")
     for magic, found in _PREFIXES:
         if head.startswith(magic):
             return found
-    return _riff(head) or _iff(head) or _iso(head) or _transport_stream(head) or _UNCERTAIN
+    return _riff(head) or _iff(head) or _iso(head) or _UNCERTAIN
 
 
 def _refusal(head: bytes) -> str | None:

@@ -11,6 +11,7 @@ from service.core import places
 from service.core.outcome import Conflict
 from service.core.places import Places
 from service.core.record import File, Outcome, Record, StepRecord
+from service.logs import log
 from service.runtime.lease import Message
 from service.runtime.ports import Store
 
@@ -56,6 +57,8 @@ class Ledger:
         except Conflict:
             await self.store.delete([record.folder + file.name for file in files])
             record = (await _read(self.store, [key]))[0]
+        else:
+            log.info("committed", record=key, steps=len(record.steps))
         self.records.append(record)
         return record
 

@@ -1,0 +1,48 @@
+"""Small real files of many kinds, made once with ffmpeg and Pillow; nothing of anybody else's is in the project."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+_VIDEO = ["-f", "lavfi", "-i", "testsrc2=size=480x270:rate=25:duration=2"]
+_SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"]
+_H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+
+_COMMANDS: dict[str, list[str]] = {
+    "clip.mp4": [*_VIDEO, *_SOUND, *_H264, "-c:a", "aac", "-shortest"],
+    "clip.mov": [*_VIDEO, *_H264],
+    "clip.mkv": [*_VIDEO, *_SOUND, *_H264, "-c:a", "libvorbis"],
+    "clip.webm": [*_VIDEO, *_SOUND, "-c:v", "libvpx", "-c:a", "libopus", "-b:v", "200k"],
+    "clip.avi": [*_VIDEO, *_SOUND, "-c:v", "mpeg4", "-c:a", "libmp3lame"],
+    "clip.ts": [*_VIDEO, *_SOUND, *_H264, "-c:a", "aac"],
+    "sound.mp3": [*_SOUND, "-c:a", "libmp3lame"],
+    "sound.m4a": [*_SOUND, "-c:a", "aac"],
+    "sound.flac": [*_SOUND, "-c:a", "flac"],
+    "sound.wav": [*_SOUND, "-c:a", "pcm_s16le"],
+    "sound.ogg": [*_SOUND, "-c:a", "libvorbis"],
+}
+PICTURES = ("picture.jpg", "picture.png", "picture.webp", "picture.gif", "picture.tiff", "picture.bmp", "picture.avif")
+NAMES = (*PICTURES, *_COMMANDS)
+
+
+@cache
+def sample(folder: Path, name: str) -> Path:
+    """The file `name`, made in `folder` if it is not there yet."""
+    path = folder / name
+    if path.exists():
+        return path
+    if name in PICTURES:
+        _gradient().save(path)
+    else:
+        argv = ["ffmpeg", "-v", "error", "-nostdin", "-y", *_COMMANDS[name], str(path)]
+        subprocess.run(argv, check=True)
+    return path
+
+
+def _gradient() -> Image.Image:
+    """Red grows to the right, green downwards."""
+    red = Image.linear_gradient("L").rotate(90).resize((900, 600))
+    green = Image.linear_gradient("L").resize((900, 600))
+    return Image.merge("RGB", (red, green, Image.new("L", (900, 600), 64)))

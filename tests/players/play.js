@@ -1,0 +1,134 @@
+// Plays one stream as a visitor would (start, change of rung, two seeks, end) and reports what it saw.
+// Run by player.py as: await play(kind, address), kind one of native, hls, shaka.
+
+const media = document.getElementById("media");
+const PATIENCE = 10_000; // milliseconds; on a busy machine a start takes two seconds
+
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+const report = {
+  ...{ errors: [], notes: [], levels: 0, sounds: 0, captions: 0, cues: 0 },
+  ...{ started: -1, first_buffered: -1, duration: -1 },
+  ...{ switched_down: false, switched_up: false, sought_middle: -1, sought_end: -1, ended: false },
+};
+
+async function until(what, condition) {
+  const deadline = performance.now() + PATIENCE;
+  while (!condition()) {
+    if (media.error) throw new Error(`${what}: media error ${media.error.code}, ${media.error.message}`);
+    if (report.errors.length) throw new Error(`${what}: given up`);
+    if (performance.now() > deadline) throw new Error(`${what}: timed out at ${media.currentTime} s`);
+    await sleep(20);
+  }
+}
+
+// Each player: open the address, then say how many rungs there are and how to force one.
+
+const players = {
+  async native(address) {
+    media.src = address;
+    await until("metadata", () => media.readyState >= 1);
+    return { heights: [], sounds: () => 0, captions: () => 0 };
+  },
+
+  async hls(address) {
+    const hls = new Hls({ debug: false });
+    let parsed = false;
+    hls.on(Hls.Events.ERROR, (_, { fatal, details, error }) => {
+      (fatal ? report.errors : report.notes).push(`${details}: ${error?.message ?? ""}`);
+    });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => (parsed = true));
+    hls.loadSource(address);
+    hls.attachMedia(media);
+    await until("manifest", () => parsed);
+    return {
+      heights: hls.levels.map((level) => level.height),
+      force: (height) => (hls.currentLevel = hls.levels.findIndex((level) => level.height === height)),
+      sounds: () => hls.audioTracks.length,
+      captions: () => hls.subtitleTracks.length,
+      caption: () => (hls.subtitleTrack = 0),
+    };
+  },
+
+  async shaka(address) {
+    const player = new shaka.Player();
+    player.addEventListener("error", ({ detail }) => {
+      (detail.severity === shaka.util.Error.Severity.CRITICAL ? report.errors : report.notes).push(`${detail}`);
+    });
+    await player.attach(media);
+    player.configure({ abr: { enabled: false } });
+    await player.load(address);
+    const tracks = () => player.getVariantTracks();
+    const active = () => tracks().find((track) => track.active);
+    return {
+      heights: [...new Set(tracks().map((track) => track.height))].filter(Boolean),
+      force: (height) =>
+        player.selectVariantTrack(
+          tracks().find((track) => track.height === height && track.language === active().language),
+          true,
+        ),
+      sounds: () => player.getAudioTracks().length,
+      captions: () => player.getTextTracks().length,
+      caption: () => player.selectTextTrack(player.getTextTracks()[0]),
+    };
+  },
+};
+
+async function playOn(what, from) {
+  await until(what, () => !media.seeking && media.currentTime > from + 0.3);
+  return media.currentTime;
+}
+
+async function seek(what, to) {
+  media.currentTime = to;
+  return playOn(what, to);
+}
+
+function cues() {
+  return [...media.textTracks].reduce((sum, track) => sum + (track.cues?.length ?? 0), 0);
+}
+
+// True once pictures of that rung are on the screen and time goes on.
+async function shown(player, height) {
+  player.force(height);
+  await until(`rung of ${height} lines`, () => media.videoHeight === height);
+  await playOn(`playing ${height} lines`, media.currentTime);
+  return true;
+}
+
+async function story(kind, address) {
+  const player = await players[kind](address);
+  report.levels = player.heights.length;
+  media.play().catch((error) => report.errors.push(`play: ${error.message}`)); // which would wait for ever for data
+  report.started = await playOn("start", 0);
+  report.first_buffered = media.buffered.length ? media.buffered.start(0) : -1;
+  report.duration = media.duration;
+  report.sounds = player.sounds();
+  report.captions = player.captions();
+  if (report.captions) {
+    player.caption();
+    await until("cues", cues);
+    report.cues = cues();
+  }
+  if (player.heights.length > 1) {
+    report.switched_down = await shown(player, Math.min(...player.heights));
+    report.switched_up = await shown(player, Math.max(...player.heights));
+  }
+  report.sought_middle = await seek("seek to the middle", media.duration / 2);
+  report.sought_end = await seek("seek to near the end", media.duration - 1);
+  await until("end", () => media.ended);
+  report.ended = media.ended;
+}
+
+async function play(kind, address) {
+  try {
+    await story(kind, address);
+  } catch (error) {
+    report.errors.push(`${error.message ?? error}`);
+  }
+  report.heard = media.webkitAudioDecodedByteCount > 0;
+  report.seen = media.webkitVideoDecodedByteCount > 0;
+  report.width = media.videoWidth;
+  report.height = media.videoHeight;
+  return report;
+}

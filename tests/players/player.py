@@ -1,0 +1,141 @@
+"""Plays finished streams in Debian's chromium, as a visitor would, with the players that sites use."""
+
+import fcntl
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+
+from tests.players.server import serving
+
+HERE = Path(__file__).parent
+CHROMIUM = "/usr/bin/chromium"
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-quic",
+)
+_INSTALL_SECONDS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a player did with a stream; times in seconds, -1 where it never came to that.
+
+    `errors` are fatal or from the browser, `notes` what the player got over. `started`, `sought_middle` and
+    `sought_end` are where playback was some moments after each. `sounds` and `captions` count what there is to
+    choose from, `cues` those of the first captions.
+    """
+
+    errors: tuple[str, ...]
+    notes: tuple[str, ...]
+    duration: float
+    first_buffered: float
+    started: float
+    switched_down: bool
+    switched_up: bool
+    sought_middle: float
+    sought_end: float
+    ended: bool
+    levels: int
+    sounds: int
+    captions: int
+    cues: int
+    heard: bool
+    seen: bool
+    width: int
+    height: int
+
+
+def play_hls(browser: Browser, root: Path, path: str) -> Report:
+    """Play the multivariant playlist at `path` below `root` in hls.js."""
+    return _play(browser, "hls", root, path)
+
+
+def play_hls_in_shaka(browser: Browser, root: Path, path: str) -> Report:
+    """Play the multivariant playlist at `path` below `root` in shaka-player."""
+    return _play(browser, "shaka", root, path)
+
+
+def play_dash(browser: Browser, root: Path, path: str) -> Report:
+    """Play the DASH manifest at `path` below `root` in shaka-player."""
+    return _play(browser, "shaka", root, path)
+
+
+def play_native(browser: Browser, root: Path, path: str) -> Report:
+    """Play a progressive MP4 or M4A as a plain `src`."""
+    return _play(browser, "native", root, path)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's browser, without a window; it reaches for nothing but what a page asks for."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def why_not() -> str | None:
+    """What is missing to play anything here, or None; installs the players where there are none yet."""
+    if not Path(CHROMIUM).exists():
+        return f"{CHROMIUM} is not installed"
+    if (HERE / "node_modules/.package-lock.json").exists():
+        return None
+    if shutil.which("npm") is None:
+        return "npm is not installed, and tests/players/node_modules is not there"
+    return _install()
+
+
+def _install() -> str | None:
+    """Npm ci, by one process at a time."""
+    with (Path(tempfile.gettempdir()) / "media-worker-players.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (HERE / "node_modules/.package-lock.json").exists():
+            return None
+        command = ["npm", "ci", "--ignore-scripts"]
+        try:
+            subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=_INSTALL_SECONDS)
+        except (subprocess.SubprocessError, OSError) as error:
+            return f"npm ci did not work in tests/players: {error}"
+    return None
+
+
+def _play(browser: Browser, kind: str, root: Path, path: str) -> Report:
+    with serving({"/-/": HERE, "/": root}) as server, browser.new_context() as context:
+        page = context.new_page()
+        seen = _overheard(page, server.address)
+        page.goto(f"{server.address}/-/play.html")
+        found = page.evaluate("([kind, address]) => play(kind, address)", [kind, f"/{path}"])
+    return Report(**found | {"errors": (*found["errors"], *seen), "notes": tuple(found["notes"])})
+
+
+def _overheard(page: Page, address: str) -> list[str]:
+    """Grows by whatever the browser complains of, and by any request that leaves this server."""
+    complaints: list[str] = []
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            complaints.append(f"console: {message.text}")
+
+    def request(sent: Request) -> None:
+        if not sent.url.startswith((address, "data:", "blob:")):
+            complaints.append(f"request: {sent.url}")
+
+    page.on("console", console)
+    page.on("request", request)
+    page.on("pageerror", lambda error: complaints.append(f"page: {error}"))
+    page.on("response", lambda answer: complaints.append(f"{answer.status}: {answer.url}") if not answer.ok else None)
+    return complaints
