@@ -111,9 +111,12 @@ def main() -> None:
     parser.add_argument("port", type=int, nargs="?", default=4566)
     port = parser.parse_args().port
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    with running(port) as endpoint:
-        print(f"LocalStack answers at {endpoint}; Ctrl-C ends it", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    try:
+        with running(port) as endpoint:
+            print(f"LocalStack answers at {endpoint}; Ctrl-C ends it", flush=True)
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    except NotStartedError as error:
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

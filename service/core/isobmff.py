@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
 
 def box(data: bytes, at: int, end: int, within: int = 0) -> Box:
-    """The box at `at`, of which `data[within:]` has the header; size 1 means 64 bits, 0 up to the end (4.2.2)."""
+    """The box at `at`, of which `data[within:]` has the header; size 1 means 64 bits, 0 up to the end (4.2)."""
     length, kind = struct.unpack_from(">I4s", data, within)
     header = 16 if length == 1 else 8
     if length == 1:

@@ -1,5 +1,6 @@
 """What a file holds: the values that probing gives and planning reads."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Clip:
 Media = Picture | Clip
 
 _MAX_FRAME_RATE = 240  # what phones film slow motion at
+_INTERLACED = frozenset({"tt", "bb", "tb", "bt"})  # field orders, as ffprobe names them
 
 #: Decoders that may run: what cameras, phones, browsers and editors write, and no more.
 VIDEO_CODECS = frozenset(
@@ -110,18 +112,18 @@ AUDIO_CODECS = frozenset(
 
 
 def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile) -> Clip:
-    """Read ffprobe's `-show_format -show_streams` document; nothing in it is trusted to be there.
+    """Read ffprobe's `-show_format -show_streams` document; nothing in it is trusted to be there, or of any type.
 
-    :raises Rejected: `no_media`, `encrypted` or `unsupported_type` where nothing in it can be played.
+    :raises Rejected: `no_media`, `encrypted`, `unsupported_type` or `damaged` where nothing in it can be played.
     """
-    streams = [s for s in document.get("streams", ()) if isinstance(s, dict)]
-    container = document.get("format", {})
+    streams = [s for s in _list(document.get("streams")) if isinstance(s, dict)]
+    container = _table(document.get("format"))
     video = _first_video(streams)
     audio = tuple(_audio(s) for s in streams if _playable(s, "audio", AUDIO_CODECS) and _channels(s))
     if not video and not audio:
         raise _nothing_playable(streams)
     return Clip(
-        container=str(container.get("format_name", "")),
+        container=_word(container.get("format_name")) or "",
         size=size,
         duration=_seconds(container.get("duration")),
         bit_rate=_whole(container.get("bit_rate")),
@@ -134,7 +136,8 @@ def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile)
 
 
 def _playable(stream: Mapping[str, Any], kind: str, codecs: frozenset[str]) -> bool:
-    return stream.get("codec_type") == kind and stream.get("codec_name") in codecs and not _encrypted(stream)
+    known = stream.get("codec_type") == kind and _word(stream.get("codec_name")) in codecs
+    return known and _whole(stream.get("index")) is not None and not _encrypted(stream)
 
 
 def _first_video(streams: Sequence[Mapping[str, Any]]) -> VideoStream | None:
@@ -145,8 +148,8 @@ def _first_video(streams: Sequence[Mapping[str, Any]]) -> VideoStream | None:
 def _nothing_playable(streams: Sequence[Mapping[str, Any]]) -> Rejected:
     if any(_encrypted(s) for s in streams):
         return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
-    av = [s for s in streams if s.get("codec_type") in {"video", "audio"} and not _disposed(s, "attached_pic")]
-    unknown = sorted({str(s.get("codec_name", "unknown")) for s in av})
+    av = [s for s in streams if s.get("codec_type") in ("video", "audio") and not _disposed(s, "attached_pic")]
+    unknown = sorted({_word(s.get("codec_name")) or "unknown" for s in av})
     known = VIDEO_CODECS | AUDIO_CODECS
     if unknown and not set(unknown) & known:
         return Rejected(Reason.UNSUPPORTED_TYPE, f"Its codec is not supported: {', '.join(unknown)}.")
@@ -169,13 +172,13 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
         height=height,
         frame_rate=_frame_rate(stream),
         bit_rate=_whole(stream.get("bit_rate")),
-        interlaced=stream.get("field_order", "progressive") not in {"progressive", "unknown"},
-        transfer=stream.get("color_transfer"),
+        interlaced=_word(stream.get("field_order")) in _INTERLACED,
+        transfer=_word(stream.get("color_transfer")),
     )
 
 
 def _audio(stream: Mapping[str, Any]) -> AudioStream:
-    tags = stream.get("tags", {})
+    tags = _table(stream.get("tags"))
     return AudioStream(
         index=int(stream["index"]),
         codec=str(stream["codec_name"]),
@@ -194,18 +197,17 @@ def _frame_rate(stream: Mapping[str, Any]) -> Fraction:
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
-    for side in stream.get("side_data_list", ()):
-        if isinstance(side, dict) and "rotation" in side:
-            return round(float(side["rotation"]))
-    return _whole(stream.get("tags", {}).get("rotate")) or 0
+    said = [_number(_table(side).get("rotation")) for side in _list(stream.get("side_data_list"))]
+    said.append(_number(_table(stream.get("tags")).get("rotate")))
+    return next((round(degrees) for degrees in said if degrees is not None), 0)
 
 
 def _encrypted(stream: Mapping[str, Any]) -> bool:
-    return stream.get("codec_tag_string") in {"encv", "enca", "drms", "drmi"}
+    return _word(stream.get("codec_tag_string")) in {"encv", "enca", "drms", "drmi"}
 
 
 def _disposed(stream: Mapping[str, Any], flag: str) -> bool:
-    return bool(stream.get("disposition", {}).get(flag))
+    return bool(_table(stream.get("disposition")).get(flag))
 
 
 def _channels(stream: Mapping[str, Any]) -> int:
@@ -213,27 +215,45 @@ def _channels(stream: Mapping[str, Any]) -> int:
 
 
 def _language(tag: object) -> str | None:
-    text = str(tag or "")
-    return text if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text) and text != "und" else None
+    text = _word(tag) or ""
+    return text if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}", text) and text != "und" else None
 
 
 def _ratio(text: object, *, separator: str = "/") -> Fraction | None:
-    over, _, under = str(text or "").partition(separator)
-    if over.isdigit() and under.isdigit() and int(over) and int(under):
-        return Fraction(int(over), int(under))
-    return None
+    over, _, under = text.partition(separator) if isinstance(text, str) else ("", "", "")
+    numerator, denominator = _whole(over), _whole(under)
+    return Fraction(numerator, denominator) if numerator and denominator else None
 
 
-def _whole(text: object) -> int | None:
+def _whole(value: object) -> int | None:
+    """A natural number of at most 18 digits, or None."""
+    if isinstance(value, int):
+        return value if 0 <= value < 10**18 and not isinstance(value, bool) else None
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value) else None
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None."""
     try:
-        return int(str(text))
+        number = float(str(value)) if isinstance(value, str | int | float) else math.nan
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
-def _seconds(text: object) -> float | None:
-    try:
-        value = float(str(text))
-    except ValueError:
-        return None
-    return value if 0 < value < float("inf") else None
+def _seconds(value: object) -> float | None:
+    seconds = _number(value)
+    return seconds if seconds and seconds > 0 else None
+
+
+def _word(value: object) -> str | None:
+    """A name from ffprobe's own tables, or a list of them: short and harmless, so that it may be published."""
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.,+-]{1,100}", value) else None
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -13,7 +13,6 @@ from service.core.tracks import (
     AudioTrack,
     CaptionTrack,
     VideoTrack,
-    audio_track,
     by_sound,
     checked_uri,
     joined,
@@ -22,21 +21,7 @@ from service.core.tracks import (
     names,
     target,
     uri,
-    video_track,
 )
-
-__all__ = [
-    "SEGMENT_SECONDS",
-    "AudioTrack",
-    "CaptionTrack",
-    "VideoTrack",
-    "audio_track",
-    "captions",
-    "i_frames",
-    "media",
-    "multivariant",
-    "video_track",
-]
 
 _FIRST_VARIANT = 2_000_000  # bits a second: what players that begin with the first variant get on Wi-Fi (Apple)
 _VOD = ("#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-INDEPENDENT-SEGMENTS")

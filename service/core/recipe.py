@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from service.core.outcome import Misconfigured
 
 
+_SAID = {"extra_forbidden": "there is no such entry", "missing": "is missing", "tuple_type": "has to be a list"}
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -161,7 +164,8 @@ def _rules(document: Mapping[str, Any], *, where: str) -> Rules:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
-        raise Misconfigured(f"recipe: {where}{entry}: {first['msg']}") from error
+        said = _SAID.get(first["type"], str(first["msg"]).removeprefix("Value error, "))
+        raise Misconfigured(f"recipe: {where}{entry}: {said}") from error
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Publisher:
 
     async def ready(self, attempt: Attempt, page: Page, result: Result) -> None:
         """Publish what was made, unless it is published already."""
-        if page.tells_of(attempt.source) and page.manifest and page.manifest.serving == result.serving:
+        if _published(page, attempt, result):
             return
         await self._alias(attempt, page, result)
         outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
@@ -121,6 +121,12 @@ class Publisher:
             for target, (source, content_type) in copies.items():
                 group.create_task(self.store.copy(source, target, content_type=content_type))
         await self.store.delete(sorted(set(had) - set(copies)))
+
+
+def _published(page: Page, attempt: Attempt, result: Result) -> bool:
+    found = page.manifest
+    same = found is not None and (found.status, found.serving) == (Status.READY, result.serving)
+    return same and page.tells_of(attempt.source)
 
 
 def _count(attempt: Attempt, written: Manifest) -> None:

@@ -55,7 +55,7 @@ def test_every_kind_of_file_ends_in_one_manifest_and_one_message(site: Site, fil
         site.empty()
         after = site.objects()
 
-    assert {key: "ready" for key in keys} == {key: manifest.status for key, manifest in found.items()}
+    assert dict.fromkeys(keys, "ready") == {key: manifest.status for key, manifest in found.items()}
     assert sorted(keys) == sorted(message["name"] for message in told)
     assert site.expected_objects(keys) == set(before)
     assert before == after
@@ -80,12 +80,12 @@ def test_kill_9_in_the_middle_ends_in_the_same(site: Site, files: Path, tmp_path
         site.empty()
         made += service.lines("committed")
 
-    assert {key: "ready" for key in keys} == {key: manifest.status for key, manifest in found.items()}
+    assert dict.fromkeys(keys, "ready") == {key: manifest.status for key, manifest in found.items()}
     assert site.expected_objects(keys) == set(site.objects())
     records = [str(line["record"]) for line in made]
     assert sorted(set(records)) == sorted(records)
     assert set(keys) == {message["name"] for message in site.outcomes()}
-    assert [] == [one for one in (tmp_path / "scratch").glob("worker-*/job-*")]
+    assert [] == list((tmp_path / "scratch").glob("worker-*/job-*"))
 
 
 @pytest.mark.timeout(120)
@@ -150,7 +150,7 @@ def test_names_are_only_names(site: Site, files: Path, tmp_path: Path) -> None:
         found = {key: site.final(key, seconds=60).status for key in keys}
         site.empty()
 
-    assert {key: "ready" for key in keys} == found
+    assert dict.fromkeys(keys, "ready") == found
     assert site.expected_objects(keys) == set(site.objects())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core import boxes, playlists
+from service.core import boxes, playlists, tracks
 
 needs_ffmpeg = pytest.mark.skipif(
     not (shutil.which("ffmpeg") and shutil.which("ffprobe")), reason="ffmpeg and ffprobe are not installed"
@@ -68,7 +68,7 @@ def decoded(file: Path, *options: str) -> list[str]:
     return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
 
 
-def picture_folder(folder: Path, *, seconds: str, rate: str, size: str, bit_rate: str) -> playlists.VideoTrack:
+def picture_folder(folder: Path, *, seconds: str, rate: str, size: str, bit_rate: str) -> tracks.VideoTrack:
     """A folder with one picture rendition and its playlists."""
     folder.mkdir()
     index = index_of(video(folder / "video.mp4", seconds=seconds, rate=rate, size=size, bit_rate=bit_rate))
@@ -76,19 +76,19 @@ def picture_folder(folder: Path, *, seconds: str, rate: str, size: str, bit_rate
     (folder / "i-frames.m3u8").write_text(playlists.i_frames(index, file="video.mp4"))
     width, height = map(int, size.split("x"))
     names = {"file": "video.mp4", "playlist": "video.m3u8", "i_frames": "i-frames.m3u8"}
-    track = playlists.video_track(index, **names, width=width, height=height, frame_rate=rate)
+    track = tracks.video_track(index, **names, width=width, height=height, frame_rate=rate)
     return replace(track, folder=f"../{folder.name}/")
 
 
 def sound_folder(
     folder: Path, *, seconds: str, language: str | None, stream: int = 0, flags: tuple[str, ...] = EXACT_SOUND
-) -> playlists.AudioTrack:
+) -> tracks.AudioTrack:
     """A folder with one sound rendition and its playlist."""
     folder.mkdir()
     index = index_of(sound(folder / "sound.mp4", seconds=seconds, tone=440 + 220 * stream, flags=flags))
     (folder / "sound.m3u8").write_text(playlists.media(index, file="sound.mp4"))
     names = {"file": "sound.mp4", "playlist": "sound.m3u8"}
-    track = playlists.audio_track(index, **names, channels=1, sample_rate=48_000, stream=stream, language=language)
+    track = tracks.audio_track(index, **names, channels=1, sample_rate=48_000, stream=stream, language=language)
     return replace(track, folder=f"../{folder.name}/")
 
 

@@ -353,14 +353,14 @@ def test_target_duration(seconds: str, expected: int) -> None:
 )
 def test_rates(fragments: list[tuple[str, int]], peak: float, average: float) -> None:
     """The peak is of segments that last 0.5 to 1.5 target durations together, so that a short tail is no peak."""
-    track = playlists.audio_track(index(*fragments), file="a", playlist="b", channels=2, sample_rate=48_000)
+    track = tracks.audio_track(index(*fragments), file="a", playlist="b", channels=2, sample_rate=48_000)
     assert (ceil(peak), ceil(average)) == (track.peak, track.average)
 
 
 def test_track_of_an_index_survives_json() -> None:
     """A track holds plain values alone: it comes back from its step record as it was."""
     names = {"file": "video.mp4", "playlist": "video.m3u8", "i_frames": "i-frames.m3u8"}
-    track = playlists.video_track(FIVE, **names, width=1280, height=720, frame_rate="30000/1001")
+    track = tracks.video_track(FIVE, **names, width=1280, height=720, frame_rate="30000/1001")
     expected = VideoTrack(
         **names,
         codec="avc1.64001f",
@@ -385,7 +385,7 @@ def test_track_of_an_index_survives_json() -> None:
 def test_priming_does_not_count_as_duration() -> None:
     """What an edit list hides is in the first entry, as players reckon it, and not in the track's duration."""
     primed = index(("2", 10), ("2", 10), priming="0.02")
-    track = playlists.audio_track(primed, file="a", playlist="b", channels=2, sample_rate=48_000)
+    track = tracks.audio_track(primed, file="a", playlist="b", channels=2, sample_rate=48_000)
     assert track.duration == 3.98
     assert "#EXTINF:4.000000," in playlists.media(primed, file="a")
 

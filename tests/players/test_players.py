@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core import dash, playlists
+from service.core import dash, playlists, tracks
 from tests.core.renditions import needs_ffmpeg, picture_folder, sound_folder
 
 player = pytest.importorskip("tests.players.player", reason="playwright is not installed")
@@ -42,18 +42,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sound_folder(root / "~de", seconds=str(SECONDS), language="de", stream=1),
     ]
     texts = [_captions(root / "~text")]
-    for name, tracks in {"all": (videos, audios, texts), "video": (videos, []), "audio": ([], audios[:1])}.items():
+    for name, parts in {"all": (videos, audios, texts), "video": (videos, []), "audio": ([], audios[:1])}.items():
         (root / name).mkdir()
-        (root / name / "index.m3u8").write_text(playlists.multivariant(*tracks))
-        (root / name / "index.mpd").write_text(dash.manifest(*tracks, duration=SECONDS))
+        (root / name / "index.m3u8").write_text(playlists.multivariant(*parts))
+        (root / name / "index.mpd").write_text(dash.manifest(*parts, duration=SECONDS))
     return root
 
 
-def _captions(folder: Path) -> playlists.CaptionTrack:
+def _captions(folder: Path) -> tracks.CaptionTrack:
     folder.mkdir()
     (folder / "en.vtt").write_text(CUES)
     (folder / "en.m3u8").write_text(playlists.captions(file="en.vtt", duration=SECONDS))
-    return playlists.CaptionTrack(folder="../~text/", file="en.vtt", playlist="en.m3u8", language="en", name="English")
+    return tracks.CaptionTrack(folder="../~text/", file="en.vtt", playlist="en.m3u8", language="en", name="English")
 
 
 HLS = pytest.param(player.play_hls, "index.m3u8", id="hls.js")
