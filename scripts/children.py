@@ -48,14 +48,14 @@ def _stop(process: Child, grace: float) -> None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace)
-    for pid in _left(process.pid):
+    for pid in left(process.pid):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.kill()
     process.wait()
 
 
-def _left(leader: int) -> set[int]:
+def left(leader: int) -> set[int]:
     """Who is still there of a child's session, or descends from it in whatever session."""
     processes = _processes()
     found = {pid for pid, (_, session) in processes.items() if session == leader}

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.core.outcome import Misconfigured
 
-
 _SAID = {"extra_forbidden": "there is no such entry", "missing": "is missing", "tuple_type": "has to be a list"}
 
 

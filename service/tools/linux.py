@@ -17,19 +17,25 @@ CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h: two 32-bit words for ea
 
 # Fields of /proc/PID/stat behind the command's closing bracket, proc_pid_stat(5) numbers less three.
 STATE, PARENT, SESSION, RESIDENT_PAGES = 0, 1, 3, 21
+TIMES = slice(11, 15)  # its own in user and kernel mode, and those of the children that it waited for
 PAGE = resource.getpagesize()
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 
 
 class Process(NamedTuple):
-    """A line of /proc: `resident` in bytes, `session` the pid of the process that called setsid."""
+    """A line of /proc: `resident` in bytes, `session` the pid of the process that called setsid.
+
+    `cpu_seconds` are precise, and include those of descendants that have been waited for.
+    """
 
     pid: int
     parent: int
     session: int
     resident: int
+    cpu_seconds: float
     zombie: bool
 
 
@@ -92,6 +98,7 @@ def _each_process() -> Iterator[Process]:
                 parent=int(field[PARENT]),
                 session=int(field[SESSION]),
                 resident=int(field[RESIDENT_PAGES]) * PAGE,
+                cpu_seconds=sum(map(int, field[TIMES])) / TICKS_PER_SECOND,
                 zombie=field[STATE] in b"ZX",
             )
 

@@ -68,20 +68,24 @@ class Patrol:
     def _look(self) -> bool:
         """Tell every child what it holds; true if strays may be left."""
         processes = linux.processes()
-        held = resident(processes, self._children.keys())
+        kin = _kin(processes, self._children)
         now = asyncio.get_running_loop().time()
         for pid, child in list(self._children.items()):
-            child.check(now=now, resident=held[pid])
+            child.check(
+                now=now,
+                resident=sum(process.resident for process in kin[pid]),
+                cpu_seconds=sum(process.cpu_seconds for process in kin[pid]),
+            )
         return _end_strays(processes)
 
 
-def resident(processes: Mapping[int, Process], children: Collection[int]) -> dict[int, int]:
-    """The bytes that each child holds, with all that descends from it or is in its session."""
-    held = dict.fromkeys(children, 0)
+def _kin(processes: Mapping[int, Process], children: Collection[int]) -> dict[int, list[Process]]:
+    """Each child with all that descends from it or is in its session."""
+    kin: dict[int, list[Process]] = {child: [] for child in children}
     for process in processes.values():
-        if (child := _child_above(process, processes, held)) is not None:
-            held[child] += process.resident
-    return held
+        if (child := _child_above(process, processes, kin)) is not None:
+            kin[child].append(process)
+    return kin
 
 
 def _child_above(process: Process, processes: Mapping[int, Process], children: Collection[int]) -> int | None:

@@ -19,7 +19,7 @@ from service.core.outcome import Reason, Rejected, Transient
 from service.tools import linux
 from service.tools.family import FAMILY
 from service.tools.launch import Launcher
-from service.tools.limits import Excess, Finished, Limits, Usage
+from service.tools.limits import Excess, Finished, Limits, Usage, kernel_cpu_seconds
 from service.tools.patrol import Patrol
 from service.tools.supervise import Child
 from service.tools.zygote import Order
@@ -138,7 +138,7 @@ def _order(task: dict[str, object], cwd: Path, limits: Limits) -> Order:
         task=task,
         cwd=str(cwd.absolute()),
         worker=os.getpid(),
-        cpu_seconds=limits.cpu_seconds,
+        cpu_seconds=kernel_cpu_seconds(limits),
         file_bytes=limits.file_bytes,
     )
 

@@ -68,17 +68,19 @@ class Child:
         """Kill it, or never let it go: its caller gets Interrupted."""
         self._stop("cancelled", Interrupted("the sandbox is closed"))
 
-    def check(self, *, now: float, resident: int) -> None:
-        """Stop it if it is over a limit: the loop's time, and the bytes resident in it and its descendants."""
+    def check(self, *, now: float, resident: int, cpu_seconds: float) -> None:
+        """Stop it if it is over a limit: by the loop's time, and what it and its descendants hold and have used."""
         if self._stopped:
             self._kill()  # what it forked while it was being killed
-        elif self._pid and (excess := self._excess(now, resident)):
+        elif self._pid and (excess := self._excess(now, resident, cpu_seconds)):
             self._stop(excess, rejection(excess, self._limits))
 
-    def _excess(self, now: float, resident: int) -> Excess | None:
+    def _excess(self, now: float, resident: int, cpu_seconds: float) -> Excess | None:
         limits = self._limits
         if resident > limits.memory_bytes:
             return Excess.MEMORY
+        if cpu_seconds > limits.cpu_seconds:
+            return Excess.CPU
         if now - self._began > limits.wall_seconds:
             return Excess.WALL_CLOCK
         if limits.stall_seconds is not None and now - self._heard > limits.stall_seconds:

@@ -78,36 +78,24 @@ def test_phone_held_upright():
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "height", "frame_rate", "interlaced", "transfer", "sounds"),
+    ("name", "picture", "sounds"),
     [
-        ("film_with_surround", 854, 480, Fraction(24), False, None, [(1, "aac", 6, True)]),
-        ("turned_270", 320, 568, Fraction(30), False, "bt709", []),
-        ("anamorphic", 501, 288, Fraction(25), False, None, [(1, "mp2", 2, False)]),
-        ("interlaced", 640, 360, Fraction(25), True, None, []),
-        ("camcorder", 1920, 1080, Fraction(50), True, None, [(1, "ac3", 2, False)]),
-        ("hdr", 1920, 1080, Fraction(30), False, "smpte2084", [(1, "aac", 2, True)]),
-        ("captions", 1280, 720, Fraction(25), False, None, [(1, "aac", 2, True)]),
-        ("two_sounds", 1024, 576, Fraction(25), False, None, [(1, "pcm_s16le", 2, False), (2, "pcm_s16le", 2, False)]),
+        ("film_with_surround", (854, 480, 24, False, None), [(1, "aac", 6, True)]),
+        ("turned_270", (320, 568, 30, False, "bt709"), []),
+        ("anamorphic", (501, 288, 25, False, None), [(1, "mp2", 2, False)]),
+        ("interlaced", (640, 360, 25, True, None), []),
+        ("camcorder", (1920, 1080, 50, True, None), [(1, "ac3", 2, False)]),
+        ("hdr", (1920, 1080, 30, False, "smpte2084"), [(1, "aac", 2, True)]),
+        ("captions", (1280, 720, 25, False, None), [(1, "aac", 2, True)]),
+        ("two_sounds", (1024, 576, 25, False, None), [(1, "pcm_s16le", 2, False), (2, "pcm_s16le", 2, False)]),
     ],
 )
-def test_real_videos(
-    name: str,
-    width: int,
-    height: int,
-    frame_rate: Fraction,
-    interlaced: bool,
-    transfer: str | None,
-    sounds: list[tuple[int, str, int, bool]],
-):
+def test_real_videos(name: str, picture: tuple[object, ...], sounds: list[tuple[object, ...]]):
     """Sizes are square pixels as displayed; subtitles are neither picture nor sound."""
     found = clip(probed(name))
-    assert found.video
-    assert (width, height) == (found.video.width, found.video.height)
-    assert (frame_rate, interlaced, transfer) == (
-        found.video.frame_rate,
-        found.video.interlaced,
-        found.video.transfer,
-    )
+    video = found.video
+    assert video
+    assert picture == (video.width, video.height, video.frame_rate, video.interlaced, video.transfer)
     assert sounds == [(one.index, one.codec, one.channels, one.default) for one in found.audio]
 
 
@@ -314,7 +302,7 @@ _STREAM = st.fixed_dictionaries(
     },
 )
 _FORMAT = st.fixed_dictionaries(
-    {}, optional={name: _ODD for name in ("format_name", "duration", "bit_rate", "probe_score", "nb_streams")}
+    {}, optional=dict.fromkeys(("format_name", "duration", "bit_rate", "probe_score", "nb_streams"), _ODD)
 )
 _DOCUMENT = st.fixed_dictionaries(
     {}, optional={"streams": _ODD | st.lists(_STREAM, max_size=3), "format": _ODD | _FORMAT}

@@ -74,7 +74,7 @@ def surroundings(scratch: Path, more_descriptors: Mapping[str, str] = {}) -> dic
         "cwd": str(scratch),
         "descriptors": {"0": "/dev/null", "1": "pipe", "2": "pipe", **more_descriptors},
         "limits": {
-            "CPU": [10, 10],
+            "CPU": [16, 16],
             "FSIZE": [1_000_000, 1_000_000],
             "NOFILE": [256, 256],
             "CORE": [0, 0],

@@ -1,0 +1,192 @@
+"""What is too much, or makes no sense, is refused before anything is decoded."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from service.core import gate
+from service.core.gate import Clock
+from service.core.media import Clip, Timeline
+from service.core.outcome import Reason, Rejected
+from service.core.sniff import StreamFile
+from tests.core.samples import PHONE, RULES, SONG, limits
+
+GUESSED = StreamFile(demuxers=("mp3", "aac"), certain=False, least_score=26)
+
+
+def reason(check: Any, *arguments: Any, **named: Any) -> Reason | None:
+    """Why a check refuses, or None where it does not."""
+    try:
+        check(*arguments, **named)
+    except Rejected as error:
+        return error.reason
+    return None
+
+
+def heard(lines: Iterable[str], *, stream: int = 0, packet_seconds: float = 0.0, **changed: float) -> Timeline:
+    """What a clock says after some lines of ffprobe's."""
+    clock = Clock(limits=limits(**changed), stream=stream, packet_seconds=packet_seconds)
+    for line in lines:
+        clock.read(line)
+    return clock.timeline()
+
+
+@pytest.mark.parametrize(
+    ("size", "archived", "expected"),
+    [
+        (1, False, None),
+        (1000, False, None),
+        (1001, False, Reason.TOO_LARGE),
+        (0, False, Reason.EMPTY),
+        (1, True, Reason.ARCHIVED),
+        (0, True, Reason.ARCHIVED),
+    ],
+)
+def test_head(*, size: int, archived: bool, expected: Reason | None):
+    """What S3 says of an object is enough to refuse it unfetched; limits are inclusive."""
+    assert expected == reason(gate.check_head, size, limits(bytes=1000), archived=archived)
+
+
+@pytest.mark.parametrize(
+    ("clip", "expected"),
+    [
+        (PHONE, None),
+        (SONG, None),
+        (replace(PHONE, sniffed=GUESSED, probe_score=25), Reason.UNSUPPORTED_TYPE),
+        (replace(PHONE, sniffed=GUESSED, probe_score=26), None),
+        (replace(PHONE, probe_score=0), None),
+        (replace(PHONE, streams=32), None),
+        (replace(PHONE, streams=33), Reason.TOO_MANY_STREAMS),
+        (replace(PHONE, duration=21_600.0), None),
+        (replace(PHONE, duration=21_600.1), Reason.TOO_LONG),
+        (replace(PHONE, duration=None), None),
+        (replace(PHONE, video=replace(PHONE.video, width=12_000, height=10_000)), None),
+        (replace(PHONE, video=replace(PHONE.video, width=12_000, height=10_001)), Reason.TOO_MANY_PIXELS),
+    ],
+)
+def test_clip(clip: Clip, expected: Reason | None):
+    """Headers alone refuse what is a guess, or over a limit."""
+    assert expected == reason(gate.check_clip, clip, RULES.limits)
+
+
+def lasting(reach: float, **changed: float) -> Timeline:
+    """A timeline whose packets reach so far."""
+    return replace(PHONE.timeline, reach=reach, **changed)
+
+
+@pytest.mark.parametrize(
+    ("clip", "timeline", "expected"),
+    [
+        (PHONE, lasting(10.0), None),
+        (PHONE, lasting(10.0, packets=0), Reason.NO_MEDIA),
+        (PHONE, lasting(9.0), None),
+        (PHONE, lasting(8.9), Reason.DAMAGED),
+        (PHONE, lasting(60.0), None),
+        (replace(PHONE, duration=1000.0), lasting(980.0), None),
+        (replace(PHONE, duration=1000.0), lasting(979.0), Reason.DAMAGED),
+        (replace(PHONE, duration=1000.0), lasting(900.0, longest_gap=100.0), None),
+        (replace(PHONE, duration=None), lasting(1.0), None),
+        (replace(PHONE, container="mpegts"), lasting(1.0), None),
+        (replace(PHONE, container="matroska,webm"), lasting(1.0), Reason.DAMAGED),
+    ],
+)
+def test_timeline(clip: Clip, timeline: Timeline, expected: Reason | None):
+    """Headers without content are no media; an upload that was cut off ends before its header says."""
+    assert expected == reason(gate.check_timeline, clip, timeline)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], (0.0, 0, 0.0, 0.0)),
+        (["0,0.0,0.0,0.5", "0,0.5,0.5,0.5"], (1.0, 2, 0.5, 1.0)),
+        (["0,100.0,100.0,1.0", "0,101.0,101.0,1.0"], (2.0, 2, 1.0, 2.0)),
+        (["0,-3.0,-3.0,1.0", "0,-2.0,-2.0,1.0"], (2.0, 2, 1.0, 2.0)),
+        (["0,0.2,0.0,0.1", "0,0.1,0.1,0.1", "0,0.0,0.2,0.1"], (0.3, 3, 0.1, 0.3)),
+        (["0,0.0,N/A,1.0", "0,N/A,1.0,1.0"], (2.0, 2, 1.0, 2.0)),
+        (["0,N/A,N/A,N/A", "0,N/A,N/A,N/A"], (0.5, 2, 0.25, 0.5)),
+        (["0,0.0,0.0,N/A"], (0.25, 1, 0.0, 0.25)),
+        (["0,0.0,0.0,-9.0"], (0.0, 1, 0.0, 0.0)),
+        (["0,0.0,0.0,1.0", "1,5.0,5.0,1.0"], (1.0, 1, 0.0, 6.0)),
+        (["1,0.0,0.0,1.0", "1,1.0,1.0,1.0"], (0.0, 0, 0.0, 2.0)),
+        (["0,0.0,0.0,1.0,", "0,1.0,1.0,1.0\n"], (2.0, 2, 1.0, 2.0)),
+    ],
+)
+def test_clock(lines: list[str], expected: tuple[float, int, float, float]):
+    """Duration, packets and longest gap are those of the main track; the reach is that of all."""
+    timeline = heard(lines, packet_seconds=0.25)
+    found = (timeline.duration, timeline.packets, timeline.longest_gap, timeline.reach)
+    assert pytest.approx(expected) == found
+
+
+def test_blank_lines_are_no_packets():
+    """ffprobe prints one after a packet with side data; they would count twice, and pull a late start to zero."""
+    lines = ["0,31814.85,31814.85,0.02,", "", "0,31814.87,31814.87,0.02,", ""]
+    timeline = heard(lines)
+    assert 2 == timeline.packets
+    assert pytest.approx((0.04, 0.04)) == (timeline.duration, timeline.reach)
+
+
+def test_other_track_without_times():
+    """A packet of another track that says nothing changes nothing."""
+    assert heard(["0,90.0,90.0,1.0"]) == heard(["0,90.0,90.0,1.0", "1,N/A,N/A,N/A"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["0,0,0,1", "0,120,120,1"], None),
+        (["0,0,0,1", "0,121,121,1"], Reason.BAD_TIMESTAMPS),
+        (["0,500000,500000,1", "0,1,1,1"], Reason.BAD_TIMESTAMPS),
+        (["1,0,0,1", "1,500,500,1"], None),
+        (["0,0,0,1", "1,1000000,1000000,1"], Reason.TOO_LONG),
+        (["0,0,0,21601"], Reason.TOO_LONG),
+        (["0,1000000,0,1", "0,0,0,1"], Reason.TOO_LONG),
+        ([f"0,{at},{at},100" for at in range(0, 21_600, 100)], None),
+        ([f"0,{at},{at},100" for at in range(0, 21_700, 100)], Reason.TOO_LONG),
+    ],
+)
+def test_clock_refuses(lines: list[str], expected: Reason | None):
+    """A clock that jumps or goes on too long is refused; before the main track's first packet there is no gap."""
+    assert expected == reason(heard, lines)
+
+
+def test_bomb_is_refused_at_its_second_packet():
+    """Three frames over a million seconds: nobody has to read to the end to know."""
+    clock = Clock(limits=RULES.limits, stream=0)
+    clock.read("0,0.000000,0.000000,0.040000")
+    with pytest.raises(Rejected, match="jumps by 500,000 s"):
+        clock.read("0,500000.000000,500000.000000,0.040000")
+
+
+_TIME = st.one_of(
+    st.floats(-1e13, 1e13).map(str),
+    st.sampled_from(["N/A", "", "nan", "inf", "-inf", "1e400", "1_0", "٣", "²", "0x10", "-", "9" * 5000]),
+    st.text(max_size=5),
+)
+_LINE = st.one_of(st.text(max_size=30), st.tuples(st.sampled_from(["0", "1", "x"]), _TIME, _TIME, _TIME).map(",".join))
+
+
+def clocked(lines: list[str]) -> Timeline | Rejected:
+    """What lines give: nothing but a rejection is ever raised."""
+    try:
+        return heard(lines, packet_seconds=0.04)
+    except Rejected as error:
+        return error
+
+
+@given(st.lists(_LINE, max_size=6))
+@example(["0,1e11,1e11,1e11"] * 3)
+def test_any_lines(lines: list[str]):
+    """Whatever the prober prints, there is a timeline within the limits or a refusal."""
+    match clocked(lines):
+        case Rejected(reason=why):
+            assert why in {Reason.BAD_TIMESTAMPS, Reason.TOO_LONG}
+        case timeline:
+            assert 0 <= timeline.duration <= timeline.reach <= RULES.limits.seconds
+            assert 0 <= timeline.longest_gap <= RULES.limits.gap_seconds
+            assert 0 <= timeline.packets <= len(lines)
