@@ -4,7 +4,11 @@ ARG BASE=python:3.13-slim-trixie
 
 # ---- the virtual environment: wheels that the locks name, and this project as one more -------------------------------
 FROM ${BASE} AS builder
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ONLY_BINARY=:all: PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_NO_COMPILE=1 \
+    PIP_ONLY_BINARY=:all: \
+    PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/media-worker \
@@ -20,9 +24,9 @@ RUN pip --python /opt/build/bin/python wheel --no-deps --no-build-isolation --wh
 
 # ---- what runs -------------------------------------------------------------------------------------------------------
 FROM ${BASE}
-# Debian's ffmpeg depends, by way of a window to play in, on Mesa's drivers and the compilers behind them: 195 MB that
+# Debian's ffmpeg depends, by way of a window to play in, on Mesa's drivers and the compilers behind them: 200 MB that
 # nothing here is linked to and that would be opened only to draw on a screen. dpkg leaves these files out, at later
-# upgrades too; its packages stay known to apt and to scanners. Would ffmpeg miss one, the last line would fail.
+# upgrades too; their packages stay known to apt and to scanners. Were ffmpeg linked to one, the last line would fail.
 RUN printf 'path-exclude=/usr/lib/*/%s\n' 'libLLVM*' 'libgallium*' 'libz3.so*' >/etc/dpkg/dpkg.cfg.d/no-screen \
     && apt-get update -q \
     && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ffmpeg \

@@ -145,7 +145,10 @@ def _sounds(source: Any, steps: Sequence[object]) -> list[Any]:
 
 
 def _sound(source: Any, step: Sound) -> Any:
-    """Silence is put before a late start and into gaps, so that sound and picture stay together."""
+    """Silence is put before a late start and into gaps, so that sound and picture stay together.
+
+    The edit list is known only when samples have been seen: without `delay_moov` ffmpeg leaves it out.
+    """
     layout = "mono" if step.channels == 1 else "stereo"
     samples = (
         source[str(step.stream)]
@@ -155,7 +158,8 @@ def _sound(source: Any, step: Sound) -> Any:
     options = {
         "c:a": "aac",
         "b:a": step.bit_rate,
-        "movflags": "+cmaf+global_sidx",
+        "movflags": "+cmaf+global_sidx+delay_moov",
+        "use_editlist": 1,  # takes the encoder's priming, 21 ms, away again
         "frag_duration": _SOUND_FRAGMENT,
     }
     return ffmpeg.output(samples, f"{step.name}.mp4", f="mp4", **options, **_stripped())

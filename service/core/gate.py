@@ -21,6 +21,9 @@ def check_head(size: int, limits: Limits, *, archived: bool) -> None:
         raise Rejected(Reason.TOO_LARGE, f"The file has {size:,} bytes; at most {limits.bytes:,} are accepted.")
 
 
+_MAX_SIDE = 16_384  # pixels: what x264 takes
+
+
 def check_clip(clip: Clip, limits: Limits) -> None:
     """Refuse by the headers alone.
 
@@ -35,6 +38,8 @@ def check_clip(clip: Clip, limits: Limits) -> None:
             Reason.TOO_MANY_PIXELS,
             f"Its picture is {clip.video.width} x {clip.video.height}; at most {limits.pixels:,} pixels are accepted.",
         )
+    if clip.video and max(clip.video.width, clip.video.height) > _MAX_SIDE:
+        raise Rejected(Reason.TOO_MANY_PIXELS, f"Its picture is over {_MAX_SIDE:,} pixels long, more than H.264 holds.")
     if clip.duration and clip.duration > limits.seconds:
         raise _too_long(clip.duration, limits)
 

@@ -73,7 +73,7 @@ class _Record(_Part):
 
 
 class _Notification(_Part):
-    records: tuple[_Record, ...] = Field(alias="Records", min_length=1, max_length=1000)
+    records: tuple[_Record, ...] = Field(alias="Records", min_length=1, max_length=1000, fail_fast=True)
 
 
 class _EventBridge(_Part):

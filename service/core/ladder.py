@@ -14,7 +14,7 @@ _STANDARD_RATES = tuple(
     Fraction(*r) for r in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (60, 1))
 )
 _LEAST_RATE = Fraction(5)
-_SHORTEST = 0.001  # seconds: what lasts less has no frame rate to measure
+SHORTEST = 0.001  # seconds: what lasts less has no rate to measure
 _SAME_RATE = Fraction(5, 100)  # a constant-rate recording may lack a few frames
 
 
@@ -72,7 +72,7 @@ def frame_rate(declared: Fraction, *, packets: int, duration: float, at_most: in
 
     Halved until it is at most `at_most`: 120 frames a second become 60, not an uneven 50.
     """
-    known = duration > _SHORTEST and packets > 1
+    known = duration > SHORTEST and packets > 1
     measured = Fraction(packets / duration).limit_denominator(1001) if known else declared
     rate = declared if abs(declared - measured) < measured * _SAME_RATE else _standard(measured)
     rate = max(rate, _LEAST_RATE)

@@ -95,6 +95,8 @@ class Clip:
 
 Media = Picture | Clip
 
+_ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
+_ENCRYPTION = frozenset({"Encryption initialization data", "Encryption info"})
 _MAX_FRAME_RATE = 240  # what phones film slow motion at
 _INTERLACED = frozenset({"tt", "bb", "tb", "bt"})  # field orders, as ffprobe names them
 
@@ -120,8 +122,8 @@ def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile)
     container = _table(document.get("format"))
     video = _first_video(streams)
     audio = tuple(_audio(s) for s in streams if _playable(s, "audio", AUDIO_CODECS) and _channels(s))
-    if not video and not audio:
-        raise _nothing_playable(streams)
+    if not (video or audio) or (video is None and any(_moving(s) for s in streams)):
+        raise _not_playable(streams)
     return Clip(
         container=_word(container.get("format_name")) or "",
         size=size,
@@ -141,17 +143,21 @@ def _playable(stream: Mapping[str, Any], kind: str, codecs: frozenset[str]) -> b
 
 
 def _first_video(streams: Sequence[Mapping[str, Any]]) -> VideoStream | None:
-    moving = (s for s in streams if _playable(s, "video", VIDEO_CODECS) and not _disposed(s, "attached_pic"))
+    moving = (s for s in streams if _moving(s) and _playable(s, "video", VIDEO_CODECS))
     return next((_video(s) for s in moving if _whole(s.get("width")) and _whole(s.get("height"))), None)
 
 
-def _nothing_playable(streams: Sequence[Mapping[str, Any]]) -> Rejected:
+def _moving(stream: Mapping[str, Any]) -> bool:
+    """Whether it is meant to be seen: a cover is not, and the sound below it is worth publishing alone."""
+    return stream.get("codec_type") == "video" and not _disposed(stream, "attached_pic")
+
+
+def _not_playable(streams: Sequence[Mapping[str, Any]]) -> Rejected:
     if any(_encrypted(s) for s in streams):
         return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
-    av = [s for s in streams if s.get("codec_type") in ("video", "audio") and not _disposed(s, "attached_pic")]
-    unknown = sorted({_word(s.get("codec_name")) or "unknown" for s in av})
-    known = VIDEO_CODECS | AUDIO_CODECS
-    if unknown and not set(unknown) & known:
+    av = [s for s in streams if _moving(s) or s.get("codec_type") == "audio"]
+    unknown = sorted({_word(s.get("codec_name")) or "unknown" for s in av} - VIDEO_CODECS - AUDIO_CODECS)
+    if unknown:
         return Rejected(Reason.UNSUPPORTED_TYPE, f"Its codec is not supported: {', '.join(unknown)}.")
     if av:
         return Rejected(Reason.DAMAGED, "Its tracks have neither a picture size nor sound channels.")
@@ -203,7 +209,9 @@ def _rotation(stream: Mapping[str, Any]) -> int:
 
 
 def _encrypted(stream: Mapping[str, Any]) -> bool:
-    return _word(stream.get("codec_tag_string")) in {"encv", "enca", "drms", "drmi"}
+    """ffprobe names the format below the encryption; what is left of that is its side data (ISO/IEC 23001-7)."""
+    kinds = {_word(_table(side).get("side_data_type")) for side in _list(stream.get("side_data_list"))}
+    return bool(kinds & _ENCRYPTION) or _word(stream.get("codec_tag_string")) in _ENCRYPTED_TAGS
 
 
 def _disposed(stream: Mapping[str, Any], flag: str) -> bool:

@@ -145,7 +145,7 @@ def _bit_rate(clip: Clip) -> int | None:
     """The picture's bit rate: as declared, else what the whole file comes to (too much rather than too little)."""
     if clip.video and clip.video.bit_rate:
         return clip.video.bit_rate
-    return round(clip.size * 8 / clip.seconds) if clip.seconds else clip.bit_rate
+    return round(clip.size * 8 / clip.seconds) if clip.seconds > ladder.SHORTEST else clip.bit_rate
 
 
 def _poster(clip: Clip, rules: Rules) -> Poster:

@@ -1,7 +1,7 @@
-"""Running one thing while another watches over it."""
+"""Running things at the same time: one while another watches over it, or several of a kind."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,3 +19,13 @@ async def beside(work: Coroutine[Any, Any, T], watch: Coroutine[Any, Any, None])
         for task in (working, watching):
             task.cancel()
         await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run all; should one fail, cancel the others and raise its error itself, so that a verdict can be made of it."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors

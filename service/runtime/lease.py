@@ -64,7 +64,19 @@ async def held(
     finally:
         over.set()
         working.cancel()
-        await asyncio.shield(asyncio.gather(working, renewing, return_exceptions=True))
+        await _both_ended(working, renewing)
+
+
+async def _both_ended(*tasks: asyncio.Future[Any]) -> None:
+    """Wait for the tasks, however often the caller is cancelled meanwhile; that is raised at the end."""
+    ending, cancelled = asyncio.gather(*tasks, return_exceptions=True), None
+    while not ending.done():
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        raise cancelled
 
 
 async def _renew(
@@ -72,7 +84,7 @@ async def _renew(
 ) -> None:
     received = clock()
     deadline, pause = received + visibility, visibility / 3
-    while not await _set_within(over, pause):
+    while not await _set_within(over, min(pause, deadline - clock())):
         asked = clock()
         if asked >= deadline:
             raise LeaseLost("no renewal succeeded before the visibility ran out")
@@ -80,7 +92,10 @@ async def _renew(
         if left <= 0:
             raise LeaseLost("a message can be held for 12 hours at most")
         try:
-            await renewer.extend(message, min(visibility, left))
+            async with asyncio.timeout(deadline - asked):
+                await renewer.extend(message, min(visibility, left))
+        except TimeoutError as error:
+            raise LeaseLost("no renewal was answered before the visibility ran out") from error
         except Transient:
             pause = visibility / 12
             continue

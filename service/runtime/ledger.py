@@ -12,6 +12,7 @@ from service.core.outcome import Conflict
 from service.core.places import Places
 from service.core.record import File, Outcome, Record, StepRecord
 from service.logs import log
+from service.runtime.beside import together
 from service.runtime.lease import Message
 from service.runtime.ports import Store
 
@@ -30,9 +31,7 @@ class Ledger:
 
     @classmethod
     async def load(cls, store: Store, at: Places, *, version: str, message: Message) -> Self:
-        """Read the records of `version`; what earlier, dead attempts of this message left behind is swept."""
-        if message.receive_count > 1:
-            await _sweep(store, at, message)
+        """Read the records of `version`."""
         records = await _read(store, await store.keys(at.records(version)))
         attempt = places.attempt(message.id, message.receive_count)
         return cls(store=store, at=at, version=version, attempt=attempt, records=records)
@@ -48,19 +47,33 @@ class Ledger:
         return self.at.folder(digest, self.attempt)
 
     async def commit(self, record: Record, files: Iterable[File], scratch: Path) -> Record:
-        """Put the files up, then the record that lists them; the record of whoever was first is the one that counts."""
+        """Put the files up, then the record that lists them; the record of whoever was first is the one that counts.
+
+        That may be this one: a write whose answer was lost on the way is repeated by the client, and refused then.
+        """
         files = tuple(files)
         await self._upload(record.folder, files, scratch)
         key = self.at.record(self.version, record.digest)
         try:
             await self.store.write(key, record.to_json(), replaces=None)
         except Conflict:
-            await self.store.delete([record.folder + file.name for file in files])
-            record = (await _read(self.store, [key]))[0]
+            record = await self._first(key, record, files)
         else:
             log.info("committed", record=key, steps=len(record.steps))
         self.records.append(record)
         return record
+
+    async def _first(self, key: str, ours: Record, files: tuple[File, ...]) -> Record:
+        """The record that is there, and our files deleted where it is not ours.
+
+        :raises Conflict: when it is gone again: the source was deleted meanwhile.
+        """
+        found = await _read(self.store, [key])
+        if not found or found[0].folder != ours.folder:
+            await self.store.delete([ours.folder + file.name for file in files])
+        if not found:
+            raise Conflict(f"{key} was there, and is gone")
+        return found[0]
 
     async def _upload(self, folder: str, files: tuple[File, ...], scratch: Path) -> None:
         room = asyncio.Semaphore(_AT_ONCE)
@@ -71,9 +84,7 @@ class Ledger:
                 await self.store.upload(key, path, content_type=file.content_type, sha256=file.sha256)
                 metrics.bytes_written.inc(file.bytes)
 
-        async with asyncio.TaskGroup() as group:
-            for file in files:
-                group.create_task(put(file))
+        await together(put(file) for file in files)
 
 
 async def _read(store: Store, keys: Iterable[str]) -> list[Record]:
@@ -81,11 +92,14 @@ async def _read(store: Store, keys: Iterable[str]) -> list[Record]:
     return [Record.model_validate_json(stored.body) for stored in found if stored]
 
 
-async def _sweep(store: Store, at: Places, message: Message) -> None:
-    """Delete the files of this message's earlier receives that no record lists: their leases are over."""
+async def sweep(store: Store, at: Places, message: Message, *, before: int) -> None:
+    """Delete the files that receives of this message `before` that one left behind, and that no record lists.
+
+    Done last: once this try's records are there, no late one can come to list such a file.
+    """
     objects = await store.keys(at.attempts)
     folders = {key: key.removeprefix(at.attempts).partition("/")[0] for key in objects}
-    dead = {key for key, folder in folders.items() if places.is_dead(folder, message.id, message.receive_count)}
+    dead = {key for key, folder in folders.items() if places.is_dead(folder, message.id, before)}
     if dead:
         kept = {record.folder for record in await _read(store, await store.keys(at.versions))}
         await store.delete(sorted(key for key in dead if f"{at.attempts}{folders[key]}/" not in kept))

@@ -19,6 +19,7 @@ from service.core.outcome import Conflict, Rejected, Superseded, Unavailable
 from service.core.plan import Plan
 from service.core.recipe import Recipe
 from service.logs import bound, log
+from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result
 from service.runtime.beside import beside
 from service.runtime.lease import Message
@@ -56,20 +57,24 @@ class Pipeline:
         with bound(bucket=job.bucket, key=job.key):
             for turn in range(_ROUNDS):
                 try:
-                    return await self._reconcile(job, message, again=turn > 0)
+                    return await self._reconcile(job, message, tries=message.receive_count + min(turn, 1))
                 except (Conflict, Superseded) as lost:
                     log.info("reconciling_again", because=repr(lost))
             raise Unavailable(f"lost the race for {job.key!r} {_ROUNDS} times")
 
-    async def _reconcile(self, job: Job, message: Message, *, again: bool) -> None:
+    async def _reconcile(self, job: Job, message: Message, *, tries: int) -> None:
+        """Earlier tries are over: they may have died before telling what they published, and leave files behind."""
         page, attempt = await self._now(job, message)
+        again = tries > 1
         if attempt is None:
-            await self.publisher.withdraw(page)
+            await self.publisher.withdraw(page, again=again)
         elif page.tells_of(attempt.source) and job.type == "process":
-            if again or message.receive_count > 1:  # whoever published may have died before telling
+            if again:
                 await self.publisher.tell(page)
         else:
-            await self._attempt(attempt, page)
+            await self._attempt(attempt, page, again=again)
+        if again:
+            await ledger.sweep(self.store, page.at, message, before=tries)
 
     async def _now(self, job: Job, message: Message) -> tuple[Page, Attempt | None]:
         """The page manifest, and what there is to attempt: nothing, where the source is gone."""
@@ -82,7 +87,7 @@ class Pipeline:
         now = datetime.now(UTC)
         return page, Attempt(job=job, message=message, head=head, at=at, rules=rules, started_at=now)
 
-    async def _attempt(self, attempt: Attempt, page: Page) -> None:
+    async def _attempt(self, attempt: Attempt, page: Page, *, again: bool) -> None:
         progress = Progress(on_change=partial(self.on_progress, attempt.job))
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
@@ -90,30 +95,30 @@ class Pipeline:
         except Rejected as error:
             await self.publisher.rejected(attempt, page, error)
         else:
-            await self.publisher.ready(attempt, page, result)
+            await self.publisher.ready(attempt, page, result, again=again)
 
     async def _make(self, attempt: Attempt, progress: Progress) -> Result:
         limits = attempt.rules.limits
-        ledger = await Ledger.load(self.store, attempt.at, version=attempt.version, message=attempt.message)
+        done = await Ledger.load(self.store, attempt.at, version=attempt.version, message=attempt.message)
         with self.scratch() as folder:
             await self.uploads.fetch(attempt.head, self.performer.source(folder))
             metrics.bytes_read.inc(attempt.head.size)
             media = await self.performer.examine(folder, attempt.head.size, limits)
-            planned = plan.make(media, attempt.rules, version=attempt.version, done=ledger.done)
+            planned = plan.make(media, attempt.rules, version=attempt.version, done=done.done)
             log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
             for number, group in enumerate(planned.groups):
                 share = progress.part(number, len(planned.groups))
-                await self.performer.perform(group, folder, limits, ledger, on_share=share)
-        return self._result(attempt, media, planned, ledger)
+                await self.performer.perform(group, folder, limits, done, on_share=share)
+        return self._result(attempt, media, planned, done)
 
-    def _result(self, attempt: Attempt, media: Media, planned: Plan, ledger: Ledger) -> Result:
+    def _result(self, attempt: Attempt, media: Media, planned: Plan, done: Ledger) -> Result:
         wanted = {named.digest: at for at, named in enumerate(planned.steps)}
         made = tuple(named.digest for group in planned.groups for named in group.steps)
         base = self.publisher.public_url
         return Result(
             media=media,
-            serving=manifest.serve(media, ledger.records, wanted=wanted, base=base, at=attempt.at),
-            records=tuple(ledger.records),
+            serving=manifest.serve(media, done.records, wanted=wanted, base=base, at=attempt.at),
+            records=tuple(done.records),
             made=made,
             reused=tuple(digest for digest in wanted if digest not in made),
         )

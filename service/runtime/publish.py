@@ -1,6 +1,5 @@
 """How a version's state becomes public: aliases and the outcome record first, the page manifest as the one commit."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from service.core.record import Failure, Outcome
 from service.logs import log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result
+from service.runtime.beside import together
 from service.runtime.page import Page
 from service.runtime.ports import Outcomes, Store
 
@@ -29,9 +29,11 @@ class Publisher:
     public_url: str
     worker: str
 
-    async def ready(self, attempt: Attempt, page: Page, result: Result) -> None:
-        """Publish what was made, unless it is published already."""
+    async def ready(self, attempt: Attempt, page: Page, result: Result, *, again: bool) -> None:
+        """Publish what was made, unless it is published already: an earlier try may not have told, so that is done."""
         if _published(page, attempt, result):
+            if again:
+                await self.tell(page)
             return
         await self._alias(attempt, page, result)
         outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
@@ -58,11 +60,13 @@ class Publisher:
         outcome = attempt.outcome(Status.FAILED, worker=self.worker, before=before)
         await self._commit(attempt, page, outcome.model_copy(update={"reason": "internal"}), manifest.failed)
 
-    async def withdraw(self, page: Page) -> None:
-        """The source is gone: say so, then delete everything that was made of it."""
+    async def withdraw(self, page: Page, *, again: bool) -> None:
+        """The source is gone: say so, `again` after a try that may not have, and delete all that was made of it."""
         if page.manifest and page.manifest.status is not Status.DELETED:
             gone = manifest.deleted(page.manifest, now=datetime.now(UTC))
             await page.write(lambda _before: gone)
+            await self.tell(page)
+        elif again:
             await self.tell(page)
         deleted = await ledger.purge(self.store, page.at)
         log.info("withdrawn", objects=deleted)
@@ -117,9 +121,10 @@ class Publisher:
             for record, file, entry in manifest.entries(result.records)
             if entry.alias and places.url(self.public_url, record.folder + file.name) in served
         }
-        async with asyncio.TaskGroup() as group:
-            for target, (source, content_type) in copies.items():
-                group.create_task(self.store.copy(source, target, content_type=content_type))
+        await together(
+            self.store.copy(source, target, content_type=content_type)
+            for target, (source, content_type) in copies.items()
+        )
         await self.store.delete(sorted(set(had) - set(copies)))
 
 

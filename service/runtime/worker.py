@@ -133,7 +133,7 @@ class Worker:
 
     def _start(self, message: Message, room: asyncio.Semaphore, *, stopping: bool) -> None:
         """Begin an attempt; what a poll brings after the stop request goes back at once."""
-        work = self.queue.release(message, 0) if stopping else self._attempt(message)
+        work = _finish(self.queue.release(message, 0)) if stopping else self._attempt(message)
         task = asyncio.ensure_future(work)
         self._running.add(task)
         self._count()

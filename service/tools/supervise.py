@@ -70,9 +70,7 @@ class Child:
 
     def check(self, *, now: float, resident: int, cpu_seconds: float) -> None:
         """Stop it if it is over a limit: by the loop's time, and what it and its descendants hold and have used."""
-        if self._stopped:
-            self._kill()  # what it forked while it was being killed
-        elif self._pid and (excess := self._excess(now, resident, cpu_seconds)):
+        if self._pid and not self._stopped and (excess := self._excess(now, resident, cpu_seconds)):
             self._stop(excess, rejection(excess, self._limits))
 
     def _excess(self, now: float, resident: int, cpu_seconds: float) -> Excess | None:

@@ -115,6 +115,17 @@ def test_codec_that_is_not_supported():
     assert (Reason.UNSUPPORTED_TYPE, "Its codec is not supported: dsd_lsbf_planar.") == (error.reason, error.message)
 
 
+_UNFIT = ["\ud800", "<b>", "a b", "x" * 101, "", None, 3, ["h264"], {"h264": 1}]
+
+
+@pytest.mark.parametrize("name", _UNFIT, ids=lambda one: repr(one)[:20])
+def test_names_are_published_only_if_harmless(name: object):
+    """What does not look like one of ffprobe's own names is told as unknown: messages and records are for people."""
+    assert "Its codec is not supported: unknown." == refusal({"streams": [picture(codec_name=name)]}).message
+    found = clip({"streams": [picture(color_transfer=name)], "format": {"format_name": name}})
+    assert ("", None) == (found.container, found.video.transfer)
+
+
 @pytest.mark.parametrize(
     ("streams", "reason"),
     [
@@ -138,9 +149,25 @@ def test_nothing_to_play(streams: list[dict[str, Any]], reason: Reason):
 
 
 def test_playable_sound_beside_an_encrypted_picture():
-    """What can be played of a file is: an encrypted track is passed over."""
-    found = clip({"streams": [picture(codec_tag_string="encv"), sound()]})
-    assert (None, [1]) == (found.video, [one.index for one in found.audio])
+    """A video whose picture cannot be shown is refused, not published as its sound alone."""
+    with pytest.raises(Rejected) as refused:
+        clip({"streams": [picture(codec_tag_string="encv"), sound()]})
+    assert Reason.ENCRYPTED == refused.value.reason
+
+
+def test_encryption_is_seen_in_side_data():
+    """ffprobe replaces the tag of an encrypted track by that of what is below; the side data gives it away."""
+    hidden = picture(side_data_list=[{"side_data_type": "Encryption initialization data"}])
+    with pytest.raises(Rejected) as refused:
+        clip({"streams": [hidden]})
+    assert Reason.ENCRYPTED == refused.value.reason
+
+
+def test_unknown_picture_beside_known_sound():
+    """So is one whose codec nobody here may decode."""
+    with pytest.raises(Rejected) as refused:
+        clip({"streams": [picture(codec_name="rv40"), sound()]})
+    assert Reason.UNSUPPORTED_TYPE == refused.value.reason
 
 
 @pytest.mark.parametrize(
@@ -203,6 +230,7 @@ def test_frame_rate(declared: str | None, average: str | None, expected: Fractio
         ({"language": "English"}, None),
         ({"language": "en\n"}, None),
         ({"language": 'en"><script>'}, None),
+        ({"language": "en-aaaa-bbbb-cccc-dddd-eeee"}, None),
         ({"language": "en" + "-abcd" * 10_000}, None),
         ({}, None),
     ],
@@ -232,8 +260,9 @@ def test_duration(duration: object, expected: float | None):
 @pytest.mark.parametrize("index", [-1, "-1", "0:1", "a", 1.5, None, True, 10**30])
 def test_stream_without_a_sensible_index(index: object):
     """A stream that cannot be named in a command is not played."""
-    found = clip({"streams": [picture(index=index), sound()]})
-    assert (None, 2) == (found.video, found.streams)
+    found = clip({"streams": [picture(index=index), picture(index=5), sound()]})
+    assert found.video
+    assert (5, 3) == (found.video.index, found.streams)
 
 
 def test_first_of_several_pictures():

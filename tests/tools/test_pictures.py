@@ -357,7 +357,7 @@ def test_growing_gif():
 
 def test_placeholder():
     """A placeholder is a hash and the average colour, with or without anything else to draw."""
-    expected = {"thumbhash": "FfYC9ygAAAAAAAAAAAAAAAAAgPiIiI8I", "color": "#800080", "alpha": False}
+    expected = {"thumbhash": "FfYC9ygAAAAAAAAAAAAAAAAAgPiIeI8I", "color": "#800080", "alpha": False}
     scene = Image.new("RGB", (64, 64), RED)
     scene.paste(BLUE, (0, 32, 64, 64))
     assert {"outputs": [], "placeholder": expected} == rendered(saved(scene, "PNG"), "PNG", placeholder=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from service.core.outcome import Interrupted, Misconfigured, Reason, Rejected, Transient
-from service.tools import launch, linux
+from service.tools import launch, linux, patrol, supervise
 from service.tools.sandbox import Finished, Limits, Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -124,11 +124,12 @@ async def test_a_program_starts_with_all_signals_at_their_defaults(bench: Bench)
     assert masks == [0, 0]
 
 
-async def test_a_child_cannot_read_the_environment_of_the_worker(bench: Bench) -> None:
-    """Its /proc entry is closed to children, even to root's, which have no capability left."""
-    finished = await bench.run("head", "-c", "1", f"/proc/{os.getpid()}/environ")
-    assert (finished.returncode, finished.stdout) == (1, b"")
-    assert "Permission denied" in finished.errors
+async def test_a_child_cannot_look_into_its_makers(bench: Bench) -> None:
+    """The /proc entries of worker and zygote are closed to children, even to root's, which have no capability left."""
+    for pid in (os.getpid(), bench.zygote):
+        finished = await bench.run("head", "-c", "1", f"/proc/{pid}/environ")
+        assert (1, b"") == (finished.returncode, finished.stdout)
+        assert "Permission denied" in finished.errors
 
 
 async def test_run_reports_what_a_program_did(bench: Bench) -> None:
@@ -180,6 +181,7 @@ EXCESSES = [
     ("ignore_sigterm", {"wall_seconds": 0.2}, Reason.TIME_LIMIT, "wall_clock"),
     ("stall", {"stall_seconds": 0.2}, Reason.TIME_LIMIT, "stall"),
     ("spin", {"cpu_seconds": 1}, Reason.TIME_LIMIT, "cpu"),
+    ("spin_in_a_child", {"cpu_seconds": 1}, Reason.TIME_LIMIT, "cpu"),
     ("write_too_much", {}, Reason.TOO_LARGE, "file_size"),
     ("eat_memory", {"memory_bytes": 200_000_000}, Reason.MEMORY_LIMIT, "memory"),
     ("eat_memory_in_a_child", {"memory_bytes": 200_000_000}, Reason.MEMORY_LIMIT, "memory"),
@@ -195,6 +197,16 @@ async def test_a_program_over_a_limit_is_rejected(
     with pytest.raises(Rejected) as caught:
         await bench.stub(stub, limits=replace(LIMITS, **limits))
     assert (reason, [kill]) == (caught.value.reason, bench.kills)
+
+
+async def test_the_kernel_stops_a_spin_that_the_worker_is_too_busy_to_see(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RLIMIT_CPU stands behind the limit, and its SIGKILL is told from one of the OOM killer."""
+    monkeypatch.setattr(patrol, "INTERVAL", PATIENCE * 10)
+    with pytest.raises(Rejected) as caught:
+        await bench.stub("spin", limits=replace(LIMITS, cpu_seconds=1))
+    assert (Reason.TIME_LIMIT, ["cpu"]) == (caught.value.reason, bench.kills)
 
 
 async def test_memory_is_stopped_near_the_limit(bench: Bench) -> None:
@@ -218,8 +230,9 @@ async def test_a_flood_of_errors_is_counted_and_its_end_kept(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("stub", ["leave_one_behind", "leave_a_daemon_behind", "leave_thirty_behind"])
-async def test_what_a_program_leaves_behind_is_ended(bench: Bench, stub: str) -> None:
-    """Processes that hold the pipes of a program that has ended neither delay nor outlive it."""
+async def test_what_a_program_leaves_behind_is_ended(bench: Bench, stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that hold the pipes of a program that has ended are found and killed, not waited for."""
+    monkeypatch.setattr(supervise, "DRAIN_SECONDS", PATIENCE * 10)
     async with asyncio.timeout(PATIENCE):
         assert (await bench.stub(stub)).returncode == 0
         while offspring_but_the_zygote(bench):  # noqa: ASYNC110 - a process that ends tells only its parent
@@ -331,6 +344,19 @@ async def test_closing_the_sandbox_ends_what_still_runs(tmp_path: Path) -> None:
     assert offspring() == []
     with pytest.raises(Interrupted):
         await run
+
+
+async def test_a_run_cancelled_before_its_child_exists_does_nothing(bench: Bench) -> None:
+    """The zygote is held up, the run cancelled: the child that is born later is not let go."""
+    os.kill(bench.zygote, signal.SIGSTOP)
+    run = asyncio.create_task(bench.run("touch", "file"))
+    await asyncio.sleep(0)
+    run.cancel()
+    await asyncio.sleep(0)
+    os.kill(bench.zygote, signal.SIGCONT)
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert [] == list(bench.scratch.iterdir())
 
 
 @pytest.mark.parametrize("turns", range(0, 30, 3))

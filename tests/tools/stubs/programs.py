@@ -66,6 +66,13 @@ def spin() -> None:
         pass
 
 
+def spin_in_a_child() -> None:
+    if os.fork() == 0:
+        os.setsid()
+        spin()
+    os.wait()
+
+
 def stall() -> None:
     print("progress", flush=True)
     time.sleep(60)

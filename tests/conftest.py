@@ -10,7 +10,7 @@ import pytest
 from scripts import localstack as localstacks
 from scripts.resources import Client, Resources, client, make, names
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session")

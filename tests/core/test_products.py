@@ -1,0 +1,90 @@
+"""Which files each step ends as, and which of them a page is told of."""
+
+import pytest
+
+from service.core import products
+from service.core.products import DASH, HLS, Expected
+from service.core.record import Entry, Role
+from service.core.step import Placeholder, Progressive, Step
+from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND, STEPS, VARIANT
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (
+            VARIANT,
+            [
+                Expected(
+                    name="320.webp",
+                    content_type="image/webp",
+                    entry=Entry(role=Role.IMAGE, alias="320.webp", width=320, height=240),
+                )
+            ],
+        ),
+        (Placeholder(), []),
+        (
+            POSTER,
+            [
+                Expected(
+                    name="poster.webp",
+                    content_type="image/webp",
+                    entry=Entry(role=Role.POSTER, alias="poster.webp", width=640, height=360),
+                ),
+                Expected(
+                    name="poster.jpg",
+                    content_type="image/jpeg",
+                    entry=Entry(role=Role.POSTER, alias="poster.jpg", width=640, height=360),
+                ),
+            ],
+        ),
+        (
+            RENDITION,
+            [
+                Expected(name="720p.mp4", content_type="video/mp4"),
+                Expected(name="720p.m3u8", content_type=HLS),
+                Expected(name="720p-iframes.m3u8", content_type=HLS),
+            ],
+        ),
+        (
+            SOUND,
+            [Expected(name="audio.mp4", content_type="audio/mp4"), Expected(name="audio.m3u8", content_type=HLS)],
+        ),
+        (
+            PROGRESSIVE,
+            [
+                Expected(
+                    name="video.mp4",
+                    content_type="video/mp4",
+                    entry=Entry(role=Role.PROGRESSIVE, width=1280, height=720),
+                )
+            ],
+        ),
+        (
+            Progressive(video=None, audio="a" * 40, width=None, height=None),
+            [Expected(name="audio.m4a", content_type="audio/mp4", entry=Entry(role=Role.AUDIO))],
+        ),
+        (
+            PACKAGE,
+            [
+                Expected(name="index.m3u8", content_type=HLS, entry=Entry(role=Role.HLS, alias="index.m3u8")),
+                Expected(name="index.mpd", content_type=DASH, entry=Entry(role=Role.DASH, alias="index.mpd")),
+            ],
+        ),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_expected(step: Step, expected: list[Expected]):
+    """Tracks and their playlists are parts; what a page enters by is a product."""
+    assert tuple(expected) == products.expected(step)
+
+
+def test_media_types():
+    """Types as registered: a player goes by them."""
+    assert ("application/vnd.apple.mpegurl", "application/dash+xml") == (HLS, DASH)
+
+
+def test_no_name_leaves_the_folder():
+    """Every file is a plain name in its step's folder, and none is what stands for the page manifest."""
+    names = [one.name for step in STEPS for one in products.expected(step)]
+    assert [] == [name for name in names if "/" in name or name.startswith(("~", ".")) or name == "manifest.json"]

@@ -1,0 +1,515 @@
+"""Named in-memory fakes with the real error types: queue, store, uploads, outcomes, and tools that make tiny files.
+
+Every call to a fake goes over a `Wire`, where tests count calls, hold them, fail them, or cut the worker off.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from service.core.boxes import Fragment, Index
+from service.core.job import Job
+from service.core.media import AudioStream, Clip, Picture, Timeline, VideoStream
+from service.core.outcome import Conflict, LeaseLost, Reason, Rejected, Superseded, Unavailable
+from service.core.recipe import Limits
+from service.core.record import Hint, Spent
+from service.core.sniff import StreamFile
+from service.runtime.lease import Message
+from service.runtime.ports import Head, Stored
+from service.runtime.tools import Drawn, Target
+
+Hook = Callable[[str], Awaitable[None]]
+
+
+async def nothing(_call: str) -> None:
+    """What happens on a wire that nobody tampers with."""
+
+
+@dataclass(kw_only=True)
+class Wire:
+    """What calls go over: `before` and `after` are told each of them, such as `write media/a/manifest.json`."""
+
+    before: Hook = nothing
+    after: Hook = nothing
+    calls: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def call(self, name: str, what: object = "") -> AsyncIterator[None]:
+        """The block is the effect of the call."""
+        told = f"{name} {what}".strip()
+        self.calls.append(told)
+        await self.before(told)
+        yield
+        await self.after(told)
+
+    def count(self, *names: str) -> int:
+        """How many calls of these names there were."""
+        return sum(told.split()[0] in names for told in self.calls)
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(kw_only=True)
+class Letter:
+    """A message in a `FakeQueue`; `receipt` is that of its last receive."""
+
+    body: str
+    visible_at: float
+    receive_count: int = 0
+    receipt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dead:
+    """A dead letter."""
+
+    body: str
+    reason: str
+    detail: str
+    message_id: str
+
+
+@dataclass(kw_only=True)
+class FakeQueue:
+    """A queue as SQS is one: visibility on `clock`, and of a message's receipts the last one alone is good.
+
+    `dead` is the dead-letter queue, or None where there is none; `poll_seconds` are real ones.
+    """
+
+    clock: Callable[[], float] = field(default_factory=Clock)
+    wire: Wire = field(default_factory=Wire)
+    visibility: float = 30
+    poll_seconds: float = 0.01
+    dead: list[Dead] | None = field(default_factory=list)
+    letters: dict[str, Letter] = field(default_factory=dict)
+    _numbers: Any = field(default_factory=count)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, body: str) -> str:
+        """A message arrives; its id."""
+        name = f"message-{next(self._numbers)}"
+        self.letters[name] = Letter(body=body, visible_at=self.clock())
+        self._arrived.set()
+        return name
+
+    async def receive(self, most: int) -> list[Message]:
+        """Up to `most` visible messages; waits for the first as long as a long poll does."""
+        async with self.wire.call("receive", most):
+            if not (found := self._visible()[:most]):
+                await self._poll()
+                found = self._visible()[:most]
+            return [self._given(name) for name in found]
+
+    def _visible(self) -> list[str]:
+        return [name for name, letter in self.letters.items() if letter.visible_at <= self.clock()]
+
+    async def _poll(self) -> None:
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), self.poll_seconds)
+        except TimeoutError:
+            return
+
+    def _given(self, name: str) -> Message:
+        letter = self.letters[name]
+        letter.receive_count += 1
+        letter.receipt = f"{name}#{letter.receive_count}"
+        letter.visible_at = self.clock() + self.visibility
+        return Message(
+            id=name, receipt=letter.receipt, body=letter.body, receive_count=letter.receive_count, queue="fake"
+        )
+
+    def _held(self, message: Message) -> Letter:
+        letter = self.letters.get(message.id)
+        if letter is None or letter.receipt != message.receipt or letter.visible_at <= self.clock():
+            raise LeaseLost(f"{message.receipt} is no longer good")
+        return letter
+
+    async def extend(self, message: Message, seconds: float) -> None:
+        """Hide for `seconds` from now, or raise LeaseLost."""
+        async with self.wire.call("extend", seconds):
+            self._held(message).visible_at = self.clock() + seconds
+
+    async def release(self, message: Message, after: int) -> None:
+        """Let it be seen again after `after` seconds; nothing where it is not ours any more."""
+        async with self.wire.call("release", after):
+            try:
+                self._held(message).visible_at = self.clock() + after
+            except LeaseLost:
+                return
+            self._arrived.set()
+
+    async def delete(self, message: Message) -> None:
+        """Acknowledge; nothing where it is not ours any more."""
+        async with self.wire.call("delete", message.id):
+            letter = self.letters.get(message.id)
+            if letter and letter.receipt == message.receipt:
+                del self.letters[message.id]
+
+    async def send(self, bodies: list[str]) -> None:
+        """Put new messages into the same queue."""
+        async with self.wire.call("send", len(bodies)):
+            for body in bodies:
+                self.put(body)
+
+    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
+        """Copy to the dead letters; False where there are none."""
+        async with self.wire.call("bury", reason):
+            if self.dead is None:
+                return False
+            self.dead.append(Dead(body=body, reason=reason, detail=detail, message_id=message_id))
+            return True
+
+
+@dataclass(kw_only=True)
+class FakeStore:
+    """The output bucket: `objects` may be shared by several, each with a wire of its own."""
+
+    wire: Wire = field(default_factory=Wire)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+
+    async def read(self, key: str) -> Stored | None:
+        """A small object, or None."""
+        async with self.wire.call("read", key):
+            body = self.objects.get(key)
+            return None if body is None else Stored(body=body, etag=_etag(body))
+
+    async def write(self, key: str, body: bytes, *, replaces: str | None) -> str:
+        """Put where the ETag is `replaces`, or where nothing is."""
+        async with self.wire.call("write", key):
+            there = self.objects.get(key)
+            if (None if there is None else _etag(there)) != replaces:
+                raise Conflict(f"{key}: somebody else was first")
+            self._put(key, body, "application/json")
+            return _etag(body)
+
+    async def overwrite(self, key: str, body: bytes) -> None:
+        """Put, whatever was there."""
+        async with self.wire.call("overwrite", key):
+            self._put(key, body, "application/json")
+
+    async def upload(self, key: str, path: Path, *, content_type: str, sha256: str) -> None:
+        """Put a file; refused where it is not the one that was hashed."""
+        async with self.wire.call("upload", key):
+            body = path.read_bytes()
+            if hashlib.sha256(body).hexdigest() != sha256:
+                raise Unavailable("PutObject: BadDigest")
+            self._put(key, body, content_type)
+
+    async def download(self, key: str, path: Path) -> None:
+        """Get one of our own files."""
+        async with self.wire.call("download", key):
+            path.write_bytes(self._there(key))
+
+    async def copy(self, source: str, target: str, *, content_type: str) -> None:
+        """Copy one of our own files."""
+        async with self.wire.call("copy", target):
+            self._put(target, self._there(source), content_type)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Every key that begins with `prefix`; a call for each thousand."""
+        found = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
+        for page in range(0, max(1, len(found)), 1000):
+            async with self.wire.call("keys", f"{prefix} {page}"):
+                found = sorted((key for key in self.objects if key.startswith(prefix)), key=str.encode)
+        return found
+
+    async def delete(self, keys: list[str]) -> None:
+        """Delete; a call for each thousand."""
+        for at in range(0, len(keys), 1000):
+            async with self.wire.call("delete", len(keys)):
+                for key in keys[at : at + 1000]:
+                    self.objects.pop(key, None)
+                    self.types.pop(key, None)
+
+    def _put(self, key: str, body: bytes, content_type: str) -> None:
+        self.objects[key], self.types[key] = body, content_type
+
+    def _there(self, key: str) -> bytes:
+        if key not in self.objects:
+            raise Unavailable(f"{key}: NoSuchKey")
+        return self.objects[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One version of an upload; a delete marker has no body."""
+
+    head: Head
+    body: bytes | None
+
+
+@dataclass(kw_only=True)
+class FakeUploads:
+    """The input bucket; a `versioned` one keeps what is deleted or replaced."""
+
+    versioned: bool = False
+    wire: Wire = field(default_factory=Wire)
+    history: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
+    _numbers: Any = field(default_factory=count)
+
+    def put(self, key: str, body: bytes, *, bucket: str = "uploads") -> Head:
+        """Somebody uploads."""
+        head = self._head(bucket, key, body)
+        self._add(Version(head=head, body=body))
+        return head
+
+    def delete(self, key: str, *, bucket: str = "uploads") -> None:
+        """Somebody deletes."""
+        if self.versioned:
+            self._add(Version(head=self._head(bucket, key, b""), body=None))
+        else:
+            self.history.pop((bucket, key), None)
+
+    def undelete(self, key: str, *, bucket: str = "uploads") -> None:
+        """Somebody removes the delete marker."""
+        marker = self.history[bucket, key].pop()
+        assert marker.body is None
+
+    def newest(self, key: str, *, bucket: str = "uploads") -> Version | None:
+        """What the key holds now."""
+        versions = self.history.get((bucket, key), [])
+        return versions[-1] if versions and versions[-1].body is not None else None
+
+    async def head(self, bucket: str, key: str) -> Head | None:
+        """The object as it is now, or None where there is none."""
+        async with self.wire.call("head", key):
+            found = self.newest(key, bucket=bucket)
+            return found.head if found else None
+
+    async def fetch(self, head: Head, path: Path) -> None:
+        """This version by its id, or else the newest if that still has this ETag."""
+        async with self.wire.call("fetch", head.key):
+            path.write_bytes(self._body(head))
+
+    def _body(self, head: Head) -> bytes:
+        versions = self.history.get((head.bucket, head.key), [])
+        fitting = [v for v in versions if v.head.version_id == head.version_id and v.head.etag == head.etag]
+        if not fitting or (head.version_id is None and fitting[-1] is not versions[-1]):
+            raise Superseded(f"{head.key} holds another version by now")
+        assert fitting[-1].body is not None
+        return fitting[-1].body
+
+    def _add(self, version: Version) -> None:
+        versions = self.history.setdefault((version.head.bucket, version.head.key), [])
+        versions[:] = [*versions, version] if self.versioned else [version]
+
+    def _head(self, bucket: str, key: str, body: bytes) -> Head:
+        number = next(self._numbers)
+        return Head(
+            bucket=bucket,
+            key=key,
+            etag=_etag(body).strip('"'),
+            version_id=f"v{number}" if self.versioned else None,
+            last_modified=(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number)).isoformat(),
+            size=len(body),
+        )
+
+
+@dataclass(kw_only=True)
+class FakeOutcomes:
+    """Whoever is told of final states: `told` are the messages with their keys."""
+
+    wire: Wire = field(default_factory=Wire)
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    async def publish(self, body: str, *, idempotency_key: str) -> None:
+        """Send one message."""
+        async with self.wire.call("tell", idempotency_key):
+            self.told.append((idempotency_key, json.loads(body)))
+
+
+async def no_time(_job: Job) -> None:
+    """Work that is done at once."""
+
+
+@dataclass(kw_only=True)
+class FakePipeline:
+    """What a worker drives: does `work` with each job, and keeps what was done, what failed and what was given up."""
+
+    work: Callable[[Job], Awaitable[None]] = no_time
+    begun: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+
+    async def process(self, job: Job, message: Message) -> None:
+        """Do the work."""
+        self.begun.append(job.key)
+        await self.work(job)
+        self.done.append(job.key)
+
+    async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
+        """How many failures of the key there are by now."""
+        self.failures.append(job.key)
+        return self.failures.count(job.key)
+
+    async def give_up(self, job: Job, message: Message) -> None:
+        """Publish that it failed."""
+        self.given_up.append(job.key)
+
+
+_JPEG, _MATROSKA = b"\xff\xd8\xff", b"\x1aE\xdf\xa3"
+_SPENT = Spent(wall_seconds=0.1, cpu_seconds=0.1, peak_memory_bytes=1)
+_MADE = re.compile(r"[\w-]+\.(mp4|m4a|png)")  # what a file that ffmpeg is to write is called
+
+
+def photo(*, width: int = 900, height: int = 600, fault: str = "", note: str = "") -> bytes:
+    """An upload that the fake tools take for a JPEG; a `fault` is the reason that drawing it is rejected with."""
+    return _JPEG + json.dumps({"width": width, "height": height, "fault": fault, "note": note}).encode()
+
+
+def film(*, width: int = 640, height: int = 360, seconds: float = 4, fault: str = "", note: str = "") -> bytes:
+    """An upload that the fake tools take for a Matroska file with sound; no `width` for sound alone."""
+    said = {"width": width, "height": height, "seconds": seconds, "fault": fault, "note": note}
+    return _MATROSKA + json.dumps(said).encode()
+
+
+@dataclass(kw_only=True)
+class FakePictures:
+    """Draws files of a few bytes, the same for the same source."""
+
+    wire: Wire = field(default_factory=Wire)
+
+    async def inspect(self, folder: Path, formats: Sequence[str], limits: Limits) -> Picture:
+        """What the upload says of itself."""
+        async with self.wire.call("inspect"):
+            said = _said(folder / "in", _JPEG)
+            width, height = said["width"], said["height"]
+            return Picture(formats=tuple(formats), width=width, height=height, frames=1, animated=False, alpha=False)
+
+    async def draw(
+        self,
+        folder: Path,
+        source: str,
+        targets: Sequence[Target],
+        *,
+        formats: Sequence[str],
+        background: str,
+        limits: Limits,
+    ) -> Drawn:
+        """A line of text for each target."""
+        async with self.wire.call("draw", " ".join(target.file for target in targets)):
+            drawn = (folder / source).read_bytes()
+            if source == "in":
+                _fail(_said(folder / source, _JPEG))
+            for target in targets:
+                text = f"{target.format} {target.width}x{target.height} q{target.quality} of {_etag(drawn)}"
+                (folder / target.file).write_text(text)
+            return Drawn(hint=Hint(thumbhash=_etag(drawn)[1:9], color="#102030"), spent=_SPENT)
+
+
+@dataclass(kw_only=True)
+class FakeFilms:
+    """Encodes files of a few bytes, which say how long they last."""
+
+    wire: Wire = field(default_factory=Wire)
+
+    async def probe(self, folder: Path, sniffed: StreamFile, size: int, limits: Limits) -> Clip:
+        """What the upload says of itself."""
+        async with self.wire.call("probe"):
+            said = _said(folder / "in", _MATROSKA)
+            return _clip(said, sniffed, size)
+
+    async def run(
+        self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
+    ) -> Spent:
+        """A file for each output that the command names."""
+        made = [word for word in argv if _MADE.fullmatch(word)]
+        async with self.wire.call("run", " ".join(made)):
+            on_share(0.5)
+            sources = [word.removeprefix("file:") for word in argv if word.startswith("file:")]
+            read = [(folder / name).read_bytes() for name in sources]
+            if sources == ["in"]:
+                _fail(_said(folder / "in", _MATROSKA))
+            for name in made:
+                (folder / name).write_text(
+                    json.dumps({"name": name, "seconds": seconds, "of": [_etag(b) for b in read]})
+                )
+            return _SPENT
+
+    async def index(self, path: Path) -> Index:
+        """Fragments of two seconds."""
+        async with self.wire.call("index", path.name):
+            seconds = Fraction(json.loads(path.read_text())["seconds"])
+            lengths = [min(Fraction(2), seconds - at) for at in range(0, int(seconds) + 1, 2) if at < seconds]
+            return _index(lengths, codec="mp4a.40.2" if path.name == "audio.mp4" else "avc1.64001f")
+
+
+def _said(path: Path, magic: bytes) -> dict[str, Any]:
+    body = path.read_bytes()
+    try:
+        return dict(json.loads(body.removeprefix(magic)))
+    except ValueError as error:
+        raise Rejected(Reason.DAMAGED, "Its headers could not be read.") from error
+
+
+def _fail(said: dict[str, Any]) -> None:
+    if said["fault"]:
+        raise Rejected(Reason(said["fault"]), "It was made to be refused.")
+
+
+def _clip(said: dict[str, Any], sniffed: StreamFile, size: int) -> Clip:
+    picture = VideoStream(
+        index=0,
+        codec="h264",
+        width=said["width"],
+        height=said["height"],
+        frame_rate=Fraction(25),
+        bit_rate=1_000_000,
+        interlaced=False,
+        transfer=None,
+    )
+    sound = AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000, language=None, default=True)
+    seconds = said["seconds"]
+    return Clip(
+        container="matroska,webm",
+        size=size,
+        duration=seconds,
+        bit_rate=None,
+        video=picture if said["width"] else None,
+        audio=(sound,),
+        streams=2,
+        probe_score=100,
+        sniffed=sniffed,
+        timeline=Timeline(duration=seconds, packets=int(seconds * 25), longest_gap=0.04, reach=seconds),
+    )
+
+
+def _index(lengths: Sequence[Fraction], *, codec: str) -> Index:
+    fragments = tuple(
+        Fragment(offset=800 + 1000 * at, bytes=1000, duration=length, starts_with_key=True, key_frame_bytes=100)
+        for at, length in enumerate(lengths)
+    )
+    return Index(
+        init_bytes=700,
+        sidx_offset=700,
+        sidx_bytes=100,
+        codec=codec,
+        timescale=30_000,
+        priming=Fraction(0),
+        segments=fragments,
+    )
+
+
+def _etag(body: bytes) -> str:
+    """As S3 has it for an object that was put in one piece."""
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'

@@ -1,0 +1,175 @@
+"""A whole service on fakes: uploads, pipelines, and what a site owner finds in the store."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import unquote
+
+from service.core import recipe
+from service.core.job import Job, Type
+from service.core.manifest import Manifest, Source, Status, speaks_of
+from service.core.places import Places, name
+from service.core.recipe import Recipe
+from service.core.record import Outcome, Product, Record
+from service.runtime.lease import Message
+from service.runtime.pipeline import Pipeline
+from service.runtime.publish import Publisher
+from service.runtime.steps import Performer
+from tests.fakes import FakeFilms, FakeOutcomes, FakePictures, FakeStore, FakeUploads, Version, Wire
+
+PUBLIC_URL = "https://media.example"
+S3_CALLS = ("read", "write", "overwrite", "upload", "download", "copy", "keys", "delete", "head", "fetch")
+TOOL_CALLS = ("inspect", "draw", "probe", "run", "index")
+
+_SMALL = """
+images = {{ widths = {widths}, placeholder = true }}
+limits = {{ bytes = 100_000 }}
+video.ladder = [{{ height = 360, max_bit_rate = 800_000 }}, {{ height = 240, max_bit_rate = 400_000 }}]
+"""
+
+
+def rules(*widths: int) -> Recipe:
+    """The shipped recipe with these widths of images and two rungs of video."""
+    text = _SMALL.format(widths=list(widths or (320, 640)))
+    return recipe.read(text, shipped=(files("service") / "recipe.toml").read_text())
+
+
+def received(identity: str = "message", count: int = 1) -> Message:
+    """One receive of a message."""
+    return Message(id=identity, receipt="", body="", receive_count=count, queue="fake")
+
+
+def job(key: str, type_: Type = "process") -> Job:
+    """What a message asks for."""
+    return Job(bucket="uploads", key=key, type=type_, cause="test")
+
+
+@dataclass(kw_only=True)
+class Site:
+    """What outlives a worker: the buckets, and those who were told."""
+
+    scratch: Path
+    uploads: FakeUploads = field(default_factory=FakeUploads)
+    store: FakeStore = field(default_factory=FakeStore)
+    outcomes: FakeOutcomes = field(default_factory=FakeOutcomes)
+
+    def pipeline(self, wire: Wire | None = None, recipe: Recipe | None = None) -> Pipeline:
+        """A worker's, all of whose calls go over `wire`."""
+        wire = wire or Wire()
+        store = replace(self.store, wire=wire)
+        outcomes = replace(self.outcomes, wire=wire)
+        return Pipeline(
+            uploads=replace(self.uploads, wire=wire),
+            store=store,
+            publisher=Publisher(store=store, outcomes=outcomes, public_url=PUBLIC_URL, worker="test"),
+            performer=Performer(pictures=FakePictures(wire=wire), films=FakeFilms(wire=wire), versions={"fake": "1"}),
+            recipe=recipe or rules(),
+            scratch=self._job,
+            several_buckets=False,
+        )
+
+    @contextmanager
+    def _job(self) -> Iterator[Path]:
+        with TemporaryDirectory(dir=self.scratch) as folder:
+            yield Path(folder)
+
+    async def process(
+        self, key: str, message: Message | None = None, *, recipe: Recipe | None = None, type_: Type = "process"
+    ) -> Wire:
+        """A worker of its own handles a message about `key`; gives the calls that it made."""
+        wire = Wire()
+        await self.pipeline(wire, recipe).process(job(key, type_), message or received())
+        return wire
+
+    def manifest(self, key: str) -> Manifest | None:
+        """The page manifest of `key`."""
+        body = self.store.objects.get(places(key).manifest)
+        return Manifest.model_validate_json(body) if body else None
+
+    def ready(self, key: str) -> Manifest:
+        """The page manifest of a key that is published."""
+        found = self.manifest(key)
+        assert found
+        assert found.status == Status.READY
+        return found
+
+    def products(self, key: str) -> dict[str, bytes]:
+        """What a page shows of `key`: the content of every product, by its URL's last part."""
+        serving = self.ready(key).serving
+        assert serving
+        return {product.url.rpartition("/")[2]: self._content(product.url) for product in serving.products}
+
+    def records(self, key: str) -> list[Record]:
+        """The records of all versions of `key`."""
+        found = [one for one in sorted(self.store.objects) if one.startswith(places(key).versions)]
+        return [
+            Record.model_validate_json(self.store.objects[one]) for one in found if not one.endswith("outcome.json")
+        ]
+
+    def outcome(self, key: str) -> Outcome:
+        """The outcome record of the one version of `key`."""
+        (found,) = [one for one in self.store.objects if one.startswith(places(key).versions) and "outcome" in one]
+        return Outcome.model_validate_json(self.store.objects[found])
+
+    @property
+    def told(self) -> list[str]:
+        """The idempotency keys of the messages so far."""
+        return [key for key, _ in self.outcomes.told]
+
+    def objects(self) -> dict[str, bytes]:
+        """A copy of all that is in the store."""
+        return dict(self.store.objects)
+
+    def check(self, *keys: str, ready: bool = True) -> None:
+        """The state of every key is that of its newest version, and every object of the store is accounted for."""
+        for key in keys:
+            self._check_state(key, self.uploads.newest(key), ready=ready)
+        assert set().union(*(self._inventory(key) for key in keys)) == set(self.store.objects)
+
+    def _check_state(self, key: str, newest: Version | None, *, ready: bool) -> None:
+        found = self.manifest(key)
+        if newest is None:
+            assert found is None or (found.status, found.serving) == (Status.DELETED, None)
+            return
+        assert found
+        assert speaks_of(found, _source(newest)), f"{key} tells of {found.source}"
+        assert not ready or found.status == Status.READY
+
+    def _inventory(self, key: str) -> set[str]:
+        """Every object that there has to be for `key`, by its manifest and records; what they say of each is true."""
+        at, found = places(key), self.manifest(key)
+        expected = {at.manifest} if found else set()
+        expected |= {one for one in self.store.objects if one.startswith(at.versions)}
+        for record in self.records(key):
+            for file in (file for step in record.steps for file in step.files):
+                body = self.store.objects[record.folder + file.name]
+                assert file.sha256 == hashlib.sha256(body).hexdigest()
+                expected.add(record.folder + file.name)
+        served = found.serving.products if found and found.serving else ()
+        return expected | {self._alias(product) for product in served if product.alias_url}
+
+    def _alias(self, product: Product) -> str:
+        assert product.alias_url
+        assert self._content(product.url) == self._content(product.alias_url), f"{product.alias_url} is another one"
+        return _key(product.alias_url)
+
+    def _content(self, url: str) -> bytes:
+        return self.store.objects[_key(url)]
+
+
+def places(key: str) -> Places:
+    """Where everything of `key` is."""
+    return Places(name=name("uploads", key, several_buckets=False))
+
+
+def _key(url: str) -> str:
+    return unquote(url.removeprefix(f"{PUBLIC_URL}/"))
+
+
+def _source(version: Version) -> Source:
+    head = version.head
+    return Source(etag=head.etag, version_id=head.version_id, last_modified=head.last_modified, size=head.size)

@@ -1,0 +1,73 @@
+"""What is told of a job that takes its time. No second really passes."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from service.core.manifest import Manifest, Source
+from service.core.outcome import Conflict
+from service.core.places import Places
+from service.runtime.page import Page
+from service.runtime.progress import Progress, announce
+from tests.fakes import FakeStore
+from tests.runtime.instant import instantly, now
+
+AT = Places(name="a.mp4")
+SOURCE = Source(etag="e", last_modified="2026-01-01T00:00:00+00:00", size=1)
+
+
+async def announced(store: FakeStore, progress: Progress, seconds: float) -> list[tuple[float, int | None]]:
+    """When the manifest was written, and with which percentage."""
+    told = []
+
+    async def note(call: str) -> None:
+        if call.startswith("write"):
+            told.append((now(), Manifest.model_validate_json(store.objects[AT.manifest]).percent))
+
+    store.wire.after = note
+    announcing = asyncio.ensure_future(announce(await Page.read(store, AT), SOURCE, progress))
+    await asyncio.wait([announcing], timeout=seconds)
+    announcing.cancel()
+    await asyncio.wait([announcing])
+    if not announcing.cancelled():
+        announcing.result()
+    return told
+
+
+@instantly
+async def test_quick_work_is_not_announced() -> None:
+    """A picture is done by then: two writes less."""
+    assert [] == await announced(FakeStore(), Progress(), 1.9)
+
+
+@instantly
+async def test_slow_work_is_announced_as_it_goes_on() -> None:
+    """After two seconds, then every ten, where the percentage has changed since."""
+    progress = Progress()
+    for at, share in [(1, 0.05), (8, 0.1), (30, 0.5), (31, 0.51)]:
+        asyncio.get_running_loop().call_at(at, progress.at, share)
+    assert [(2, 5), (12, 10), (32, 51)] == await announced(FakeStore(), progress, 100)
+
+
+@instantly
+async def test_whoever_finds_another_manifest_stops() -> None:
+    """The next write is a conflict, which ends the job: it has to reconcile."""
+    store, progress = FakeStore(), Progress()
+    replace: Callable[..., object] = store.objects.__setitem__
+    asyncio.get_running_loop().call_at(5, replace, AT.manifest, b"{}")
+    asyncio.get_running_loop().call_at(6, progress.at, 0.5)
+    with pytest.raises(Conflict):
+        await announced(store, progress, 100)
+    assert 12 == now()
+
+
+def test_progress_never_goes_back() -> None:
+    """Each percentage is told once; parts are equal shares of the whole."""
+    told: list[int] = []
+    progress = Progress(on_change=told.append)
+    for number in range(2):
+        tell = progress.part(number, 2)
+        for share in (0.0, 0.5, 0.4, 0.5, 2.0):
+            tell(share)
+    assert [25, 50, 75, 100] == told
