@@ -18,6 +18,7 @@ from service.core.step import Poster, Rendition, Sound
 
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
 POSTER = "poster.png"
+_PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time:packet_side_data=side_data_type"
 SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
 
 _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
@@ -73,10 +74,10 @@ def probe(sniffed: StreamFile, limits: Limits) -> list[str]:
 
 
 def packets(sniffed: StreamFile, limits: Limits) -> list[str]:
-    """ffprobe for the times of all packets, a line each: stream, then pts, dts and duration in seconds."""
+    """ffprobe for the times of all packets, a line each: stream, then pts, dts, duration in seconds, and side data."""
     return [
         *_ffprobe(sniffed, limits),
-        *("-show_entries", "packet=stream_index,pts_time,dts_time,duration_time"),
+        *("-show_entries", _PACKET_ENTRIES),
         *("-print_format", "csv=print_section=0", f"file:{SOURCE}"),
     ]
 

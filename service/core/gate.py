@@ -103,10 +103,12 @@ class Clock:
     _packets: int = field(default=0, init=False)
 
     def read(self, line: str) -> None:
-        """One line of `stream,pts_time,dts_time,duration_time`: times are seconds or N/A.
+        """One line of `stream,pts_time,dts_time,duration_time`, then names of side data; times are seconds or N/A.
 
-        :raises Rejected: `bad_timestamps` or `too_long`.
+        :raises Rejected: `bad_timestamps`, `too_long` or `encrypted`.
         """
+        if ",Encryption info" in line:  # ISO/IEC 23001-7: what is left of it when ffprobe has named the codec below
+            raise Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
         stream, pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "", "", "")[:4])
         main = stream == self.stream
         time = dts if dts is not None else pts

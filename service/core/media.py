@@ -210,8 +210,11 @@ def _rotation(stream: Mapping[str, Any]) -> int:
 
 def _encrypted(stream: Mapping[str, Any]) -> bool:
     """ffprobe names the format below the encryption; what is left of that is its side data (ISO/IEC 23001-7)."""
-    kinds = {_word(_table(side).get("side_data_type")) for side in _list(stream.get("side_data_list"))}
-    return bool(kinds & _ENCRYPTION) or _word(stream.get("codec_tag_string")) in _ENCRYPTED_TAGS
+    sides = [_table(side).get("side_data_type") for side in _list(stream.get("side_data_list"))]
+    return (
+        any(isinstance(side, str) and side in _ENCRYPTION for side in sides)
+        or _word(stream.get("codec_tag_string")) in _ENCRYPTED_TAGS
+    )
 
 
 def _disposed(stream: Mapping[str, Any], flag: str) -> bool:

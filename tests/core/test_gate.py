@@ -192,3 +192,11 @@ def test_any_lines(lines: list[str]):
             assert 0 <= timeline.duration <= timeline.reach <= RULES.limits.seconds
             assert 0 <= timeline.longest_gap <= RULES.limits.gap_seconds
             assert 0 <= timeline.packets <= len(lines)
+
+
+def test_encrypted_packets_are_refused():
+    """ffprobe names the codec below the encryption, but not without saying what it found around it."""
+    clock = Clock(limits=RULES.limits, stream=0)
+    with pytest.raises(Rejected) as refused:
+        clock.read("0,0.000000,-0.080000,0.040000,Encryption info")
+    assert Reason.ENCRYPTED == refused.value.reason
