@@ -124,11 +124,17 @@ class Site:
         """A copy of all that is in the store."""
         return dict(self.store.objects)
 
-    def check(self, *keys: str, ready: bool = True) -> None:
+    def check(self, *keys: str, ready: bool = True, aliases: bool = True) -> None:
         """The state of every key is that of its newest version, and every object of the store is accounted for."""
         for key in keys:
             self._check_state(key, self.uploads.newest(key), ready=ready)
-        assert set().union(*(self._inventory(key) for key in keys)) == set(self.store.objects)
+        expected = set().union(*(self._inventory(key) for key in keys))
+        there = set(self.store.objects)
+        if aliases:
+            expected |= set().union(*(self._aliases(key) for key in keys))
+        else:
+            there = {key for key in there if "/~/" not in key}
+        assert (set(), set()) == (expected - there, there - expected)
 
     def _check_state(self, key: str, newest: Version | None, *, ready: bool) -> None:
         found = self.manifest(key)
@@ -150,7 +156,14 @@ class Site:
                 assert file.sha256 == hashlib.sha256(body).hexdigest()
                 expected.add(record.folder + file.name)
         served = found.serving.products if found and found.serving else ()
-        return expected | {self._alias(product) for product in served if product.alias_url}
+        assert {_key(product.url) for product in served} <= expected
+        return expected
+
+    def _aliases(self, key: str) -> set[str]:
+        """The aliases that there have to be for `key`; each is the product that it stands for."""
+        found = self.manifest(key)
+        served = found.serving.products if found and found.serving else ()
+        return {self._alias(product) for product in served if product.alias_url}
 
     def _alias(self, product: Product) -> str:
         assert product.alias_url
