@@ -6,7 +6,7 @@ So no two of these keys are equal, and none is a folder of the other, in S3 and 
 
 from dataclasses import dataclass
 from hashlib import sha256
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 AREAS = ("media/", "quarantine/", "records/", "work/")
 
@@ -107,6 +107,11 @@ def _message(message_id: str) -> str:
 def url(base: str, key: str) -> str:
     """The public address of an object, percent-encoded (RFC 3986)."""
     return f"{base.rstrip('/')}/{quote(key, safe='/~')}"
+
+
+def key(base: str, address: str) -> str:
+    """The object that `url` gave this address."""
+    return unquote(address.removeprefix(f"{base.rstrip('/')}/"))
 
 
 def cache_control(key: str) -> str:

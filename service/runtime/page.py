@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from service.core import manifest
 from service.core.manifest import Manifest
-from service.core.outcome import Misconfigured
+from service.core.outcome import Conflict, Misconfigured
 from service.core.places import Places
 from service.runtime.ports import Store
 
@@ -48,6 +48,15 @@ class Page:
             self._etag = await self._store.write(self.at.manifest, new.to_json(), replaces=self._etag)
             self.manifest = new
             return new
+
+    async def check(self) -> None:
+        """See that the manifest is still what was read or written here last.
+
+        :raises Conflict: when it is not.
+        """
+        stored = await self._store.read(self.at.manifest)
+        if stored is None or stored.etag != self._etag:
+            raise Conflict(f"{self.at.manifest} was replaced")
 
     def tells_of(self, source: manifest.Source) -> bool:
         """Whether the manifest's state is a final one of this version."""

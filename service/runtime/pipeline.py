@@ -70,11 +70,20 @@ class Pipeline:
             await self.publisher.withdraw(page, again=again)
         elif page.tells_of(attempt.source) and job.type == "process":
             if again:
-                await self.publisher.tell(page)
+                await self.publisher.finish(page)
         else:
             await self._attempt(attempt, page, again=again)
+            await self._still(attempt)
         if again:
             await ledger.sweep(self.store, page.at, message, before=tries)
+
+    async def _still(self, attempt: Attempt) -> None:
+        """See that what was published is still there: a delete that came before the manifest found nothing to withdraw.
+
+        :raises Superseded: when the source is gone, or another one by now.
+        """
+        if await self.uploads.head(attempt.job.bucket, attempt.job.key) != attempt.head:
+            raise Superseded("it changed while it was published")
 
     async def _now(self, job: Job, message: Message) -> tuple[Page, Attempt | None]:
         """The page manifest, and what there is to attempt: nothing, where the source is gone."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from service import metrics
 from service.core import manifest, places
-from service.core.manifest import Manifest, Status
+from service.core.manifest import Manifest, Serving, Status
 from service.core.media import Clip
 from service.core.outcome import Rejected
 from service.core.record import Failure, Outcome
@@ -33,9 +33,9 @@ class Publisher:
         """Publish what was made, unless it is published already: an earlier try may not have told, so that is done."""
         if _published(page, attempt, result):
             if again:
-                await self.tell(page)
+                await self.finish(page)
             return
-        await self._alias(attempt, page, result)
+        await self._alias(page, result.serving)
         outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
             update={
                 "media": asdict(result.media),
@@ -82,6 +82,16 @@ class Publisher:
         await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
         return len(failures)
 
+    async def finish(self, page: Page) -> None:
+        """Do again what a try that died, or lost a race, may have left undone or undone: aliases, and the message.
+
+        :raises Conflict: when the manifest was replaced meanwhile, so that these aliases may be wrong by now.
+        """
+        if page.manifest and page.manifest.serving:
+            await self._alias(page, page.manifest.serving)
+            await page.check()
+        await self.tell(page)
+
     async def tell(self, page: Page) -> None:
         """Send the page manifest to whoever wants to know of final states."""
         if page.manifest is None:
@@ -112,20 +122,22 @@ class Publisher:
             cpu_seconds=outcome.spent.cpu_seconds if outcome.spent else None,
         )
 
-    async def _alias(self, attempt: Attempt, page: Page, result: Result) -> None:
+    async def _alias(self, page: Page, serving: Serving) -> None:
         """Copy named products to their stable places; those that nothing fills any more are removed."""
-        had = await self.store.keys(attempt.at.aliases) if page.manifest and page.manifest.serving else []
-        served = {product.url for product in result.serving.products}
+        had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
         copies = {
-            attempt.at.alias(entry.alias): (record.folder + file.name, file.content_type)
-            for record, file, entry in manifest.entries(result.records)
-            if entry.alias and places.url(self.public_url, record.folder + file.name) in served
+            self._key(product.alias_url): (self._key(product.url), product.content_type)
+            for product in serving.products
+            if product.alias_url
         }
         await together(
             self.store.copy(source, target, content_type=content_type)
             for target, (source, content_type) in copies.items()
         )
         await self.store.delete(sorted(set(had) - set(copies)))
+
+    def _key(self, address: str) -> str:
+        return places.key(self.public_url, address)
 
 
 def _published(page: Page, attempt: Attempt, result: Result) -> bool:

@@ -12,6 +12,7 @@ from service.core.job import Job
 from service.core.manifest import Manifest, Status
 from service.core.outcome import Misconfigured, Reason, Unavailable
 from service.runtime import progress
+from service.runtime.lease import Message
 from tests.fakes import FakeUploads, Wire, film, photo
 from tests.runtime.site import S3_CALLS, TOOL_CALLS, Site, job, places, received, rules
 
@@ -80,6 +81,44 @@ async def test_a_message_that_comes_again_tells_again(site: Site) -> None:
     assert (before, 0) == (site.objects(), wire.count(*TOOL_CALLS))
 
 
+async def test_what_a_dead_worker_left_is_swept_although_another_one_published(site: Site) -> None:
+    """Killed amid its uploads; a duplicate is published; then the first message comes again, and finds all done."""
+    site.uploads.put(KEY, photo())
+    await _killed(site, "upload", received("dead"))
+    await site.process(KEY, received("duplicate"))
+    assert 4 < len([key for key in site.objects() if "/~" in key and key.startswith("media/") and "/~/" not in key])
+    wire = await site.process(KEY, received("dead", 2))
+    assert 0 == wire.count(*TOOL_CALLS)
+    site.check(KEY)
+
+
+async def test_what_a_dead_worker_left_of_a_former_version_is_swept(site: Site) -> None:
+    """Killed amid its uploads; a newer version is published; then the first message comes again."""
+    site.uploads.put(KEY, photo(note="former"))
+    await _killed(site, "upload", received("dead"))
+    site.uploads.put(KEY, photo(note="newer"))
+    await site.process(KEY, received("newer"))
+    await site.process(KEY, received("dead", 2))
+    site.check(KEY)
+
+
+async def _killed(site: Site, call: str, message: Message) -> None:
+    """A worker dies after its first such call."""
+    dead = False
+
+    async def before(_call: str) -> None:
+        if dead:
+            raise asyncio.CancelledError
+
+    async def after(told: str) -> None:
+        nonlocal dead
+        dead = dead or told.startswith(call)
+
+    working = asyncio.ensure_future(site.pipeline(Wire(before=before, after=after)).process(job(KEY), message))
+    await asyncio.wait([working])
+    assert working.cancelled()
+
+
 async def test_what_was_replaced_before_its_turn_is_published_as_it_is_now(site: Site) -> None:
     """Two uploads, two messages: the first to be handled publishes the newest, the second finds it done."""
     site.uploads.put(KEY, photo(note="former"))
@@ -107,14 +146,16 @@ async def test_what_is_replaced_before_it_is_fetched_is_not_missed(site: Site) -
 
 
 async def test_a_version_that_is_replaced_while_it_is_made_gives_way(versioned: Site) -> None:
-    """It is published, since nobody else was; the message of the newer one replaces it, and all its aliases."""
+    """It is published, since it was current when its turn came; the newer one follows without waiting for its message."""
     versioned.uploads.put(KEY, photo(note="former", width=900))
+    newer = iter([photo(note="newer", width=500)])
 
     async def another(call: str) -> None:
-        if call.startswith("draw"):
-            versioned.uploads.put(KEY, photo(note="newer", width=500))
+        if call.startswith("draw") and (body := next(newer, None)):
+            versioned.uploads.put(KEY, body)
 
     await versioned.pipeline(Wire(before=another)).process(job(KEY), received("former"))
+    assert 2 == versioned.ready(KEY).revision
     await versioned.process(KEY, received("newer"))
     assert 2 == versioned.ready(KEY).revision
     assert {"320.webp", "500.webp", "320.jpg", "500.jpg"} == set(versioned.products(KEY))

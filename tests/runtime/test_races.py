@@ -71,11 +71,6 @@ async def test_two_recipes_at_the_same_time(tmp_path: Path) -> None:
         assert len(site.products(KEY)) in {4, 6}, race.referee.order
 
 
-STALE = "aliases are copied before the manifest is written: whoever loses that write leaves aliases of a former version"
-GONE = "a delete that finds no manifest writes none: a worker that began before publishes what is gone"
-
-
-@pytest.mark.xfail(reason=STALE, strict=True)
 @pytest.mark.parametrize("bucket", BUCKETS)
 async def test_a_replacement_while_the_former_is_worked_on(bucket: str, tmp_path: Path) -> None:
     """The newest wins, and the aliases are its own."""
@@ -87,7 +82,6 @@ async def test_a_replacement_while_the_former_is_worked_on(bucket: str, tmp_path
         site.check(KEY)
 
 
-@pytest.mark.xfail(reason=GONE, strict=True)
 @pytest.mark.parametrize("bucket", BUCKETS)
 async def test_a_deletion_while_it_is_worked_on(bucket: str, tmp_path: Path) -> None:
     """Nothing of a deleted upload is left, and no page shows it."""
@@ -127,7 +121,6 @@ async def held_at(site: Site, call: str, meanwhile: Callable[[], object]) -> Non
     await first
 
 
-@pytest.mark.xfail(reason=STALE, strict=True)
 async def test_a_loser_leaves_the_aliases_to_the_winner(tmp_path: Path) -> None:
     """The former version's worker stops before its aliases, the newer one is published, the former goes on."""
     site = Site(scratch=tmp_path)
@@ -136,7 +129,6 @@ async def test_a_loser_leaves_the_aliases_to_the_winner(tmp_path: Path) -> None:
     site.check(KEY)
 
 
-@pytest.mark.xfail(reason=GONE, strict=True)
 @pytest.mark.parametrize("call", ["draw", "write media/"])
 async def test_a_delete_that_finds_nothing_stops_a_worker_that_began_before(call: str, tmp_path: Path) -> None:
     """One worker stops before it draws, or before it publishes; the upload is deleted, which a second one handles."""
