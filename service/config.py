@@ -14,6 +14,11 @@ from service.core.outcome import Misconfigured
 _DOCTORED = {"missing": "is not set"}
 
 
+def _scratch() -> Path:
+    """Asked only when it is needed: a read-only root without TMPDIR has no temporary folder."""
+    return Path(tempfile.gettempdir()) / "media-worker"
+
+
 class Settings(BaseSettings):
     """Environment variables `MEDIA_…`; those of AWS keep AWS's names and are read here as well."""
 
@@ -35,7 +40,7 @@ class Settings(BaseSettings):
     job_seconds: int = Field(default=39_600, ge=60, le=42_000, description="most time for one job")
     drain_seconds: int = Field(default=100, ge=0, le=3600, description="time to finish after SIGTERM")
     child_memory_mb: int = Field(default=3072, ge=256, description="most memory of one decoder")
-    scratch: Path = Field(default=Path(tempfile.gettempdir()) / "media-worker", description="folder for files at work")
+    scratch: Path = Field(default_factory=_scratch, description="folder for files at work")
     http_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
     http_port: int = Field(default=8080, ge=0, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -146,7 +146,7 @@ async def test_what_is_replaced_before_it_is_fetched_is_not_missed(site: Site) -
 
 
 async def test_a_version_that_is_replaced_while_it_is_made_gives_way(versioned: Site) -> None:
-    """It is published, since it was current when its turn came; the newer one follows without waiting for its message."""
+    """It is published, since it was current when its turn came; the newer one follows at once."""
     versioned.uploads.put(KEY, photo(note="former", width=900))
     newer = iter([photo(note="newer", width=500)])
 

@@ -24,7 +24,7 @@ def pattern(width: int, height: int, *, translucent: bool) -> bytes:
         (18, 32, False, "IPgBDAJ6lHW5cGZYV3ZZfAAzHA=="),
         (32, 16, True, "IOiBC4AIXGkOVYd7qGA/jXd3VkaBYHg="),
         (16, 32, True, "IPiBAwIHH0xaMnu5jwUsbme2WQlmlkM="),
-        (20, 20, True, "YPiBBQIHfKQNqFeJV6f1SAjvVwaGl2SCdA=="),
+        (28, 28, True, "IPiBBQAHuwlPdDmSdKmfFAEbWUtVRJMEww=="),
         (100, 75, False, "4PcBBYB1h2d6f5meZ7ZKjM3PwXoI"),
     ],
 )
