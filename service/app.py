@@ -25,7 +25,7 @@ from service.runtime.pipeline import Pipeline
 from service.runtime.ports import Outcomes, Store, Uploads
 from service.runtime.publish import Publisher
 from service.runtime.steps import Performer
-from service.runtime.worker import Pulse, Terms, Worker
+from service.runtime.worker import MAX_PAUSE, Pulse, Terms, Worker
 from service.tools.ffmpeg import FFmpeg
 from service.tools.folder import FolderStore, LocalUploads, NoOutcomes
 from service.tools.painter import Painter
@@ -41,6 +41,8 @@ DATA = AioConfig(
     max_pool_connections=50,
     s3={"addressing_style": "auto"},
 )
+
+_POLL_SLACK = 10.0  # seconds that a long poll may take over what it was asked to
 
 OnProgress = Callable[[Job, int], None]
 
@@ -126,6 +128,7 @@ def pipeline(
     scratch: Scratch,
     public_url: str,
     several_buckets: bool = False,
+    job_seconds: float = 39_600,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
     """The pipeline over the given places and tools."""
@@ -138,6 +141,7 @@ def pipeline(
         recipe=rules,
         scratch=scratch.job,
         several_buckets=several_buckets,
+        job_seconds=job_seconds,
         on_progress=on_progress,
     )
 
@@ -175,7 +179,7 @@ async def run(settings: Settings) -> None:
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
         )
-        within = settings.poll_seconds + 40.0  # a poll, its time-out, and the longest pause after a failed one
+        within = settings.poll_seconds + _POLL_SLACK + MAX_PAUSE
         port = await stack.enter_async_context(
             health.serving(worker.pulse, host=settings.http_host, port=settings.http_port, within=within)
         )
@@ -187,7 +191,9 @@ async def run(settings: Settings) -> None:
 
 async def _queue(settings: Settings, aws: Aws) -> sqs.Queue:
     control = await aws.client("sqs", CONTROL)
-    polling = AioConfig(connect_timeout=3, read_timeout=settings.poll_seconds + 10, retries={"max_attempts": 1})
+    polling = AioConfig(
+        connect_timeout=3, read_timeout=settings.poll_seconds + _POLL_SLACK, retries={"max_attempts": 1}
+    )
     dead_letters = settings.dead_letter_queue_url or await sqs.dead_letters_of(control, settings.queue_url)
     if dead_letters is None:
         log.warning("no_dead_letter_queue", queue=settings.queue_url)
@@ -213,6 +219,7 @@ async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, performer: P
         scratch=scratch,
         public_url=settings.public_url,
         several_buckets=settings.several_buckets,
+        job_seconds=settings.job_seconds,
     )
 
 
@@ -222,7 +229,6 @@ def _terms(settings: Settings) -> Terms:
         output_bucket=settings.output_bucket,
         visibility=settings.visibility_seconds,
         slots=settings.slots,
-        job_seconds=settings.job_seconds,
         drain_seconds=settings.drain_seconds,
     )
 

@@ -15,8 +15,8 @@ jobs = Counter(
 attempts = Counter(
     "media_attempts", "Attempts that ended, by what became of the message.", ["verdict"], registry=REGISTRY
 )
-job_seconds = Histogram(
-    "media_job_seconds", "From receive to settled, by kind of media.", ["kind"], buckets=_SECONDS, registry=REGISTRY
+attempt_seconds = Histogram(
+    "media_attempt_seconds", "From receive to settled, by verdict.", ["verdict"], buckets=_SECONDS, registry=REGISTRY
 )
 stage_seconds = Histogram("media_stage_seconds", "One stage of a job.", ["stage"], buckets=_SECONDS, registry=REGISTRY)
 waited_seconds = Histogram(

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
@@ -264,6 +264,7 @@ class FakeUploads:
     versioned: bool = False
     wire: Wire = field(default_factory=Wire)
     history: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
+    archived: set[str] = field(default_factory=set)
     _numbers: Any = field(default_factory=count)
 
     def put(self, key: str, body: bytes, *, bucket: str = "uploads") -> Head:
@@ -293,7 +294,7 @@ class FakeUploads:
         """The object as it is now, or None where there is none."""
         async with self.wire.call("head", key):
             found = self.newest(key, bucket=bucket)
-            return found.head if found else None
+            return replace(found.head, archived=key in self.archived) if found else None
 
     async def fetch(self, head: Head, path: Path) -> None:
         """This version by its id, or else the newest if that still has this ETag."""

@@ -1,18 +1,19 @@
 """What can go wrong, and how an attempt ends: the exception tree, the reason codes and the verdict.
 
 MediaWorkerError
-Rejected          the file is at fault: published with its reason code, never tried again
-Superseded        the source changed under way: reconcile again
-Conflict          somebody else wrote first (412, 409): reconcile again
-Transient         try again later
-Throttled         the other side asked for less
-Unavailable       it did not answer, or answered with its own failure
-Interrupted       this worker has to stop: not a failure, released at once
-LeaseLost         the message is somebody else's now: settle nothing
-Poison            a message that no worker will ever understand
-Forged            it names a bucket or key that is not ours: nothing was called
-Unknown           a message type that a newer worker may understand
-Misconfigured     a setting, permission or tool is wrong: an operator has to act
+├── Rejected          the file is at fault: published with its reason code, never tried again
+├── Superseded        the source changed under way: reconcile again
+├── Conflict          somebody else wrote first (412, 409): reconcile again
+├── Crowded           not now: somebody else is at the key, or the disk is full; no failure of the job
+├── Transient         try again later
+│   ├── Throttled     the other side asked for less
+│   └── Unavailable   it did not answer, or answered with its own failure
+├── Interrupted       this worker has to stop: not a failure, released at once
+├── LeaseLost         the message is somebody else's now: settle nothing
+├── Poison            a message that no worker will ever understand
+│   └── Forged        it names a bucket or key that is not ours: nothing was called
+├── Unknown           a message type that a newer worker may understand
+└── Misconfigured     a setting, permission or tool is wrong: an operator has to act
 """
 
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ class Superseded(MediaWorkerError):
 
 class Conflict(MediaWorkerError):
     """A conditional write found that somebody else was first."""
+
+
+class Crowded(MediaWorkerError):
+    """There is no room for this job now."""
 
 
 class Transient(MediaWorkerError):
@@ -131,6 +136,7 @@ Verdict = Done | Retry | DeadLetter | Abandon
 MAX_ATTEMPTS = 5
 FIRST_BACKOFF = 15  # seconds; with the factor of 4, five tries span about ten minutes: a passing outage
 MAX_BACKOFF = 900  # a delay that an operator still notices; the ceiling of SQS is 12 h
+CROWDED_DELAY = 60  # whoever is in the way has made some progress by then
 UNKNOWN_TYPE_DELAY = 300  # long enough for a rolling deployment to bring a worker that knows it
 
 
@@ -149,6 +155,8 @@ def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Ver
             return Retry(after=0, counts=False)
         case Unknown():
             return Retry(after=UNKNOWN_TYPE_DELAY, counts=False)
+        case Crowded() | OSError(errno=28):  # no space left on device
+            return Retry(after=CROWDED_DELAY, counts=False)
         case Misconfigured():
             return Retry(after=MAX_BACKOFF, counts=False)
         case Poison():

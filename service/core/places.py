@@ -72,6 +72,11 @@ class Places:
         """What the records of one version begin with."""
         return f"records/{self.name}/~{version}/"
 
+    def key(self, address: str) -> str:
+        """The object of this source that has this public address, whatever base it was published with."""
+        begin = quote(f"media/{self.name}/", safe="/~")
+        return unquote(address[max(0, address.rfind(begin)) :])
+
     def record(self, version: str, digest: str) -> str:
         """The record of one group of steps."""
         return f"{self.records(version)}{digest}.json"
@@ -107,11 +112,6 @@ def _message(message_id: str) -> str:
 def url(base: str, key: str) -> str:
     """The public address of an object, percent-encoded (RFC 3986)."""
     return f"{base.rstrip('/')}/{quote(key, safe='/~')}"
-
-
-def key(base: str, address: str) -> str:
-    """The object that `url` gave this address."""
-    return unquote(address.removeprefix(f"{base.rstrip('/')}/"))
 
 
 def cache_control(key: str) -> str:

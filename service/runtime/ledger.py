@@ -105,14 +105,12 @@ async def sweep(store: Store, at: Places, message: Message, *, before: int) -> N
         await store.delete(sorted(key for key in dead if f"{at.attempts}{folders[key]}/" not in kept))
 
 
-async def purge(store: Store, at: Places) -> int:
-    """Delete everything that was ever made of a source, but the page manifest; how many objects.
+async def inventory(store: Store, at: Places) -> list[str]:
+    """Everything that was ever made of a source, but the page manifest; records first, the order to delete it in.
 
     Both prefixes end in `~`, with which no other source's name goes on: see `places`.
     """
-    keys = [*await store.keys(at.attempts), *await store.keys(at.versions)]
-    await store.delete(keys)
-    return len(keys)
+    return [*await store.keys(at.versions), *await store.keys(at.attempts)]
 
 
 async def read_outcome(store: Store, at: Places, version: str) -> Outcome | None:

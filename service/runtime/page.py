@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import ValidationError
 
 from service.core import manifest
-from service.core.manifest import Manifest
+from service.core.manifest import Manifest, Status
 from service.core.outcome import Conflict, Misconfigured
 from service.core.places import Places
 from service.runtime.ports import Store
@@ -29,14 +29,7 @@ class Page:
 
         :raises Misconfigured: when something that is no manifest lies in its place.
         """
-        stored = await store.read(at.manifest)
-        if stored is None:
-            return cls(store, at, None, None)
-        try:
-            current = Manifest.model_validate_json(stored.body)
-        except ValidationError as error:
-            raise Misconfigured(f"{at.manifest} is no page manifest: move it away") from error
-        return cls(store, at, current, stored.etag)
+        return cls(store, at, *await _current(store, at))
 
     async def write(self, following: Callable[[Manifest | None], Manifest]) -> Manifest:
         """Replace the manifest by the one that follows it.
@@ -49,6 +42,10 @@ class Page:
             self.manifest = new
             return new
 
+    async def refresh(self) -> None:
+        """Read the manifest again: the next write is conditional on what is there now."""
+        self.manifest, self._etag = await _current(self._store, self.at)
+
     async def check(self) -> None:
         """See that the manifest is still what was read or written here last.
 
@@ -58,7 +55,22 @@ class Page:
         if stored is None or stored.etag != self._etag:
             raise Conflict(f"{self.at.manifest} was replaced")
 
+    def is_worked_on(self, source: manifest.Source) -> bool:
+        """Whether the manifest says that this version is under way."""
+        found = self.manifest
+        return found is not None and found.status is Status.PROCESSING and manifest.speaks_of(found, source)
+
     def tells_of(self, source: manifest.Source) -> bool:
         """Whether the manifest's state is a final one of this version."""
         found = self.manifest
         return found is not None and found.status in manifest.FINAL and manifest.speaks_of(found, source)
+
+
+async def _current(store: Store, at: Places) -> tuple[Manifest | None, str | None]:
+    stored = await store.read(at.manifest)
+    if stored is None:
+        return None, None
+    try:
+        return Manifest.model_validate_json(stored.body), stored.etag
+    except ValidationError as error:
+        raise Misconfigured(f"{at.manifest} is no page manifest: move it away") from error

@@ -4,6 +4,7 @@ An event only says that a key changed. What S3 says of the key now is the truth;
 of it; the difference is worked off, and written with a condition on what was read. Whoever loses starts over.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from service import metrics
 from service.core import gate, manifest, places, plan
 from service.core.job import Job
 from service.core.media import Media
-from service.core.outcome import Conflict, Rejected, Superseded, Unavailable
+from service.core.outcome import Conflict, Crowded, Reason, Rejected, Superseded
 from service.core.plan import Plan
 from service.core.recipe import Recipe
 from service.logs import bound, log
@@ -42,8 +43,9 @@ class Pipeline:
     publisher: Publisher
     performer: Performer
     recipe: Recipe
-    scratch: Callable[[], AbstractContextManager[Path]]
+    scratch: Callable[[int], AbstractContextManager[Path]]
     several_buckets: bool
+    job_seconds: float
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
     async def process(self, job: Job, message: Message) -> None:
@@ -60,22 +62,30 @@ class Pipeline:
                     return await self._reconcile(job, message, tries=message.receive_count + min(turn, 1))
                 except (Conflict, Superseded) as lost:
                     log.info("reconciling_again", because=repr(lost))
-            raise Unavailable(f"lost the race for {job.key!r} {_ROUNDS} times")
+            raise Crowded(f"lost the race for {job.key!r} {_ROUNDS} times")
 
     async def _reconcile(self, job: Job, message: Message, *, tries: int) -> None:
         """Earlier tries are over: they may have died before telling what they published, and leave files behind."""
         page, attempt = await self._now(job, message)
         again = tries > 1
         if attempt is None:
-            await self.publisher.withdraw(page, again=again)
-        elif page.tells_of(attempt.source) and job.type == "process":
+            await self._withdraw(job, page, again=again)
+        elif _settled(page, attempt):
             if again:
-                await self.publisher.finish(page)
+                await self.publisher.tell(page)
         else:
             await self._attempt(attempt, page, again=again)
             await self._still(attempt)
         if again:
+            await self.publisher.mend(page)
             await ledger.sweep(self.store, page.at, message, before=tries)
+
+    async def _withdraw(self, job: Job, page: Page, *, again: bool) -> None:
+        """What is listed before the second look cannot be of an upload that comes after it."""
+        made = await ledger.inventory(self.store, page.at)
+        if await self.uploads.head(job.bucket, job.key):
+            raise Superseded("it is there again")
+        await self.publisher.withdraw(page, made, again=again)
 
     async def _still(self, attempt: Attempt) -> None:
         """See that what was published is still there: a delete that came before the manifest found nothing to withdraw.
@@ -100,7 +110,11 @@ class Pipeline:
         progress = Progress(on_change=partial(self.on_progress, attempt.job))
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            result = await beside(self._make(attempt, progress), announce(page, attempt.source, progress))
+            async with asyncio.timeout(self.job_seconds):
+                result = await beside(self._make(attempt, progress), announce(page, attempt.source, progress))
+        except TimeoutError:
+            error = Rejected(Reason.TIME_LIMIT, f"Working on it took longer than {self.job_seconds:,.0f} s.")
+            await self.publisher.rejected(attempt, page, error)
         except Rejected as error:
             await self.publisher.rejected(attempt, page, error)
         else:
@@ -109,7 +123,7 @@ class Pipeline:
     async def _make(self, attempt: Attempt, progress: Progress) -> Result:
         limits = attempt.rules.limits
         done = await Ledger.load(self.store, attempt.at, version=attempt.version, message=attempt.message)
-        with self.scratch() as folder:
+        with self.scratch(attempt.head.size) as folder:
             await self.uploads.fetch(attempt.head, self.performer.source(folder))
             metrics.bytes_read.inc(attempt.head.size)
             media = await self.performer.examine(folder, attempt.head.size, limits)
@@ -133,12 +147,26 @@ class Pipeline:
         )
 
     async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
-        """Write down that an attempt failed; how many have by now."""
-        _, attempt = await self._now(job, message)
-        return await self.publisher.note_failure(attempt, error) if attempt else 1
+        """Write down that an attempt failed; how many have by now.
+
+        What fails after the version was published is no failure of the version: that is tried again for ever.
+        """
+        page, attempt = await self._now(job, message)
+        if attempt is None or page.tells_of(attempt.source):
+            return 1
+        return await self.publisher.note_failure(attempt, error)
 
     async def give_up(self, job: Job, message: Message) -> None:
         """Publish that the version that is current now could not be handled."""
         page, attempt = await self._now(job, message)
-        if attempt:
+        if attempt and not page.tells_of(attempt.source):
             await self.publisher.failed(attempt, page)
+
+
+def _settled(page: Page, attempt: Attempt) -> bool:
+    """Whether nothing is to be done: a final state is published, and nobody asked for more."""
+    if attempt.job.type != "process" or not page.tells_of(attempt.source):
+        return False
+    reason = page.manifest.reason if page.manifest else None
+    restored = reason is not None and reason.code is Reason.ARCHIVED and not attempt.head.archived
+    return not restored

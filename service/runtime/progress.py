@@ -9,6 +9,7 @@ from functools import partial
 from typing import NoReturn
 
 from service.core import manifest
+from service.core.outcome import Conflict, Transient
 from service.logs import log
 from service.runtime.page import Page
 
@@ -39,7 +40,9 @@ class Progress:
 async def announce(page: Page, source: manifest.Source, progress: Progress) -> NoReturn:
     """Keep the page manifest's `percent` up to date for as long as the job runs.
 
-    :raises Conflict: when somebody else has written the manifest: the job has to reconcile.
+    Two workers may be at one version, after a duplicate event: each tells, and neither stops the other for it.
+
+    :raises Conflict: when the manifest tells of another version, or of a final state: the job has to reconcile.
     """
     started, told = datetime.now(UTC), -1
     await asyncio.sleep(_FIRST_AFTER)
@@ -48,9 +51,23 @@ async def announce(page: Page, source: manifest.Source, progress: Progress) -> N
             told = progress.percent
             now = datetime.now(UTC)
             following = partial(manifest.processing, source=source, percent=told, started_at=started, now=now)
-            await page.write(following)
+            try:
+                await _tell(page, source, following)
+            except Transient as error:
+                log.warning("progress_not_told", error=repr(error))
             log.info("progress", percent=told)
         await asyncio.sleep(_THEN_EVERY)
+
+
+async def _tell(
+    page: Page, source: manifest.Source, following: Callable[[manifest.Manifest | None], manifest.Manifest]
+) -> None:
+    try:
+        await page.write(following)
+    except Conflict:
+        await page.refresh()
+        if not page.is_worked_on(source):
+            raise
 
 
 class Stopwatch:

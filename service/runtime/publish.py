@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from service import metrics
-from service.core import manifest, places
+from service.core import manifest
 from service.core.manifest import Manifest, Serving, Status
 from service.core.media import Clip
 from service.core.outcome import Rejected
@@ -33,7 +33,7 @@ class Publisher:
         """Publish what was made, unless it is published already: an earlier try may not have told, so that is done."""
         if _published(page, attempt, result):
             if again:
-                await self.finish(page)
+                await self.tell(page)
             return
         await self._alias(page, result.serving)
         outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
@@ -60,16 +60,21 @@ class Publisher:
         outcome = attempt.outcome(Status.FAILED, worker=self.worker, before=before)
         await self._commit(attempt, page, outcome.model_copy(update={"reason": "internal"}), manifest.failed)
 
-    async def withdraw(self, page: Page, *, again: bool) -> None:
-        """The source is gone: say so, `again` after a try that may not have, and delete all that was made of it."""
+    async def withdraw(self, page: Page, made: list[str], *, again: bool) -> None:
+        """The source is gone: say so, `again` after a try that may not have, and delete all that was `made` of it.
+
+        :raises Conflict: when a new version came meanwhile: what it has of ours is to be looked at again.
+        """
         if page.manifest and page.manifest.status is not Status.DELETED:
             gone = manifest.deleted(page.manifest, now=datetime.now(UTC))
             await page.write(lambda _before: gone)
             await self.tell(page)
         elif again:
             await self.tell(page)
-        deleted = await ledger.purge(self.store, page.at)
-        log.info("withdrawn", objects=deleted)
+        await self.store.delete(made)
+        log.info("withdrawn", objects=len(made))
+        if page.manifest:
+            await page.check()
 
     async def note_failure(self, attempt: Attempt, error: BaseException) -> int:
         """Add a failure to the version's outcome record; how many there are since it was last given up."""
@@ -82,15 +87,14 @@ class Publisher:
         await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
         return len(failures)
 
-    async def finish(self, page: Page) -> None:
-        """Do again what a try that died, or lost a race, may have left undone or undone: aliases, and the message.
+    async def mend(self, page: Page) -> None:
+        """Make the aliases those of what is served: a try that died, or lost a race, may have left its own.
 
         :raises Conflict: when the manifest was replaced meanwhile, so that these aliases may be wrong by now.
         """
         if page.manifest and page.manifest.serving:
             await self._alias(page, page.manifest.serving)
             await page.check()
-        await self.tell(page)
 
     async def tell(self, page: Page) -> None:
         """Send the page manifest to whoever wants to know of final states."""
@@ -126,7 +130,7 @@ class Publisher:
         """Copy named products to their stable places; those that nothing fills any more are removed."""
         had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
         copies = {
-            self._key(product.alias_url): (self._key(product.url), product.content_type)
+            page.at.key(product.alias_url): (page.at.key(product.url), product.content_type)
             for product in serving.products
             if product.alias_url
         }
@@ -135,9 +139,6 @@ class Publisher:
             for target, (source, content_type) in copies.items()
         )
         await self.store.delete(sorted(set(had) - set(copies)))
-
-    def _key(self, address: str) -> str:
-        return places.key(self.public_url, address)
 
 
 def _published(page: Page, attempt: Attempt, result: Result) -> bool:

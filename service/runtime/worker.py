@@ -11,7 +11,17 @@ from service import metrics
 from service.core import job as jobs
 from service.core import outcome
 from service.core.job import Input, Job
-from service.core.outcome import Abandon, DeadLetter, Done, Forged, Interrupted, Poison, Retry, Verdict
+from service.core.outcome import (
+    Abandon,
+    DeadLetter,
+    Done,
+    Forged,
+    Interrupted,
+    MediaWorkerError,
+    Poison,
+    Retry,
+    Verdict,
+)
 from service.logs import bound, log
 from service.runtime import lease
 from service.runtime.lease import Message
@@ -19,7 +29,7 @@ from service.runtime.lease import Message
 T = TypeVar("T")
 
 _MAX_BATCH = 10  # SQS ReceiveMessage
-_MAX_PAUSE = 60.0  # seconds between receives while they fail
+MAX_PAUSE = 60.0  # seconds between receives while they fail
 
 
 class Queue(lease.Renewer, Protocol):
@@ -62,29 +72,33 @@ class Terms:
     output_bucket: str
     slots: int
     visibility: int
-    job_seconds: int
     drain_seconds: int
 
 
 @dataclass(kw_only=True)
 class Pulse:
-    """What liveness is judged by: the last receive that returned, and the slots that are busy."""
+    """What liveness is judged by: when the loop turned last, and the slots that are busy.
+
+    A queue that does not answer makes a worker unready, not dead: another one would fare no better.
+    """
 
     slots: int
     clock: Callable[[], float] = time.monotonic
     busy: int = 0
-    polled_at: float | None = None
+    moved_at: float | None = None
+    answered: bool = False
     draining: bool = False
 
-    def beat(self) -> None:
-        """A receive has returned."""
-        self.polled_at = self.clock()
+    def beat(self, *, polled: bool) -> None:
+        """The loop has turned; `polled` when the queue has answered."""
+        self.moved_at = self.clock()
+        self.answered |= polled
 
     def alive(self, *, within: float) -> bool:
-        """Whether a receive returned in the last `within` seconds, or every slot is busy."""
+        """Whether the loop turned in the last `within` seconds, or every slot is busy."""
         if self.busy >= self.slots or self.draining:
             return True
-        return self.polled_at is not None and self.clock() - self.polled_at <= within
+        return self.moved_at is not None and self.clock() - self.moved_at <= within
 
 
 @dataclass(kw_only=True)
@@ -103,15 +117,18 @@ class Worker:
         metrics.slots.set(self.terms.slots)
         room = asyncio.Semaphore(self.terms.slots)
         pause = 0.0
+        self.pulse.beat(polled=False)
+        stopped = asyncio.ensure_future(_moment(stop))
         while not stop.is_set():
             taken = await self._take(room, stop)
             messages: list[Message] = []
             try:
                 messages = await self.queue.receive(taken) if taken else []
-                self.pulse.beat()
+                self.pulse.beat(polled=True)
                 pause = 0.0
             except Exception as error:
-                pause = min(_MAX_PAUSE, max(1.0, pause * 2))
+                self.pulse.beat(polled=False)
+                pause = min(MAX_PAUSE, max(1.0, pause * 2))
                 log.warning("receive_failed", error=str(error), retry_in=pause)
             for _ in range(taken - len(messages)):
                 room.release()
@@ -119,7 +136,7 @@ class Worker:
                 self._start(message, room, stopping=stop.is_set())
             if pause:
                 await _first(stop.wait(), asyncio.sleep(pause * self.jitter.random()))
-        await self._drain()
+        await self._drain(until=await stopped + self.terms.drain_seconds)
 
     async def _take(self, room: asyncio.Semaphore, stop: asyncio.Event) -> int:
         """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop."""
@@ -150,11 +167,12 @@ class Worker:
         self.pulse.busy = len(self._running)
         metrics.busy.set(len(self._running))
 
-    async def _drain(self) -> None:
+    async def _drain(self, *, until: float) -> None:
+        """Let jobs finish until that moment of the clock, which counts from the signal, not from the end of a poll."""
         self.pulse.draining = True
         log.info("draining", running=len(self._running))
         if self._running:
-            await asyncio.wait(self._running, timeout=self.terms.drain_seconds)
+            await asyncio.wait(self._running, timeout=max(0.0, until - asyncio.get_running_loop().time()))
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -166,14 +184,17 @@ class Worker:
             job, error = await self._do(message)
             verdict = await _finish(self._judge(message, job, error))
             await _finish(self._settle(message, verdict, job))
+            seconds = round(time.monotonic() - began, 3)
             metrics.attempts.labels(type(verdict).__name__.lower()).inc()
+            metrics.attempt_seconds.labels(type(verdict).__name__.lower()).observe(seconds)
             log.info(
                 "attempt_ended",
                 bucket=job.bucket if job else None,
                 key=job.key if job else None,
                 verdict=type(verdict).__name__.lower(),
                 error=repr(error) if error else None,
-                seconds=round(time.monotonic() - began, 3),
+                exc_info=error if error and not isinstance(error, MediaWorkerError) else None,
+                seconds=seconds,
             )
 
     async def _do(self, message: Message) -> tuple[Job | None, BaseException | None]:
@@ -196,7 +217,7 @@ class Worker:
         return jobs.admit(job, self.terms.inputs, output_bucket=self.terms.output_bucket)
 
     async def _process(self, job: Job, message: Message) -> None:
-        work = asyncio.wait_for(self.pipeline.process(job, message), self.terms.job_seconds)
+        work = self.pipeline.process(job, message)
         await lease.held(self.queue, message, work, visibility=self.terms.visibility)
 
     async def _judge(self, message: Message, job: Job | None, error: BaseException | None) -> Verdict:
@@ -242,6 +263,12 @@ def _count_error(error: BaseException | None) -> None:
             metrics.forged.inc()
         case Poison():
             metrics.poisoned.inc()
+
+
+async def _moment(event: asyncio.Event) -> float:
+    """When the event is set, by the clock of the loop."""
+    await event.wait()
+    return asyncio.get_running_loop().time()
 
 
 async def _first(wanted: Awaitable[Any], other: Awaitable[Any]) -> bool:

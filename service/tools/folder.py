@@ -5,11 +5,14 @@ import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from service.core.outcome import Conflict, Superseded
 from service.runtime.ports import Head, Stored
+
+_HALF = ".~"  # what the name of a file begins with until it is written; no product, record or alias has such a name
 
 
 class LocalUploads:
@@ -31,9 +34,10 @@ class LocalUploads:
     async def fetch(self, head: Head, path: Path) -> None:
         """Copy the file, so that no decoder ever sees the original.
 
-        :raises Superseded: when it is another file by now.
+        :raises Superseded: when it is another file by now, or none.
         """
-        await asyncio.to_thread(shutil.copyfile, self._files[head.key], path)
+        with suppress(FileNotFoundError):
+            await asyncio.to_thread(shutil.copyfile, self._files[head.key], path)
         if await self.head(head.bucket, head.key) != head:
             raise Superseded(f"{head.key} changed while it was read")
 
@@ -83,12 +87,13 @@ class FolderStore:
         _put(self._root / target, body)
 
     async def keys(self, prefix: str) -> list[str]:
-        """Every key that begins with `prefix`."""
+        """Every key that begins with `prefix`; what a killed write left half done is none."""
         folder, _, begin = prefix.rpartition("/")
         top = self._root / folder
         candidates = [path for path in top.iterdir() if path.name.startswith(begin)] if top.is_dir() else []
         files = [file for path in candidates for file in ([path] if path.is_file() else path.rglob("*"))]
-        return sorted(str(file.relative_to(self._root)) for file in files if file.is_file())
+        whole = (file for file in files if file.is_file() and not file.name.startswith(_HALF))
+        return sorted(str(file.relative_to(self._root)) for file in whole)
 
     async def delete(self, keys: list[str]) -> None:
         """Delete, and the folders that are empty then."""
@@ -115,7 +120,7 @@ def _etag(body: bytes) -> str:
 def _put(path: Path, body: bytes) -> None:
     """Write beside and rename: a reader sees the old document or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".~", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_HALF, delete=False) as file:
         file.write(body)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)

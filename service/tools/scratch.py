@@ -8,8 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
+from service.core.outcome import Crowded
+
 _PREFIX = "worker-"
 _LOCK = ".lock"
+_ROOM = 3  # times the source: itself, its renditions, and a progressive copy of one
 
 
 class Scratch:
@@ -39,9 +42,14 @@ class Scratch:
             self._lock.close()
 
     @contextmanager
-    def job(self) -> Iterator[Path]:
-        """A fresh directory that only this user can read."""
+    def job(self, size: int = 0) -> Iterator[Path]:
+        """A fresh directory that only this user can read, for a source of `size` bytes and what is made of it.
+
+        :raises Crowded: when the disk has no room for that now.
+        """
         assert self._folder, "entered"
+        if shutil.disk_usage(self._folder).free < size * _ROOM:
+            raise Crowded(f"{self._root} has no room for a source of {size:,} bytes and its renditions")
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._folder))
         try:
             yield folder

@@ -14,7 +14,7 @@ WITHIN = web.AppKey("within", float)
 
 
 def application(pulse: Pulse, *, within: float) -> web.Application:
-    """The endpoints; `within` is how many seconds ago the last receive may have returned."""
+    """The endpoints; `within` is how many seconds ago the loop may have turned."""
     app = web.Application()
     app[PULSE], app[WITHIN] = pulse, within
     app.router.add_get("/healthz", _alive)
@@ -33,7 +33,7 @@ async def _alive(request: web.Request) -> web.Response:
 async def _ready(request: web.Request) -> web.Response:
     """200 once the queue has answered, until the worker drains."""
     pulse = request.app[PULSE]
-    ready = pulse.polled_at is not None and not pulse.draining
+    ready = pulse.answered and not pulse.draining
     return web.json_response({"ready": ready, "draining": pulse.draining}, status=200 if ready else 503)
 
 

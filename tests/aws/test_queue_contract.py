@@ -1,15 +1,14 @@
 """What the worker relies on of a queue: the fake and SQS keep the same promises. Seconds are real ones with SQS."""
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
 
-from scripts.resources import Resources, make, names
+from scripts.resources import Resources, client
 from service.aws import sqs
 from service.core.outcome import LeaseLost, Misconfigured
 from service.runtime import worker
@@ -17,6 +16,14 @@ from service.runtime.lease import Message
 from tests.fakes import Clock, FakeQueue
 
 VISIBILITY = 2  # seconds: long enough for a slow machine to call in between
+
+
+@dataclass(frozen=True, kw_only=True)
+class Queues:
+    """The URLs of a queue and of its dead letters."""
+
+    url: str
+    dead_letters: str
 
 
 class Bench(Protocol):
@@ -71,24 +78,26 @@ class Real:
         return self._seen
 
 
-def real(client: Any, resources: Resources, *, dead_letters: bool = True) -> Real:
+def real(sqs_client: Any, own: Queues, *, dead_letters: bool = True, poll_seconds: int = 1) -> Real:
     """SQS, as the worker uses it."""
-    url = resources.dead_letters.url
     queue = sqs.Queue(
-        client,
-        client,
-        url=resources.intake.url,
-        dead_letters=url if dead_letters else None,
+        sqs_client,
+        sqs_client,
+        url=own.url,
+        dead_letters=own.dead_letters if dead_letters else None,
         visibility=VISIBILITY,
-        poll_seconds=1,
+        poll_seconds=poll_seconds,
     )
-    return Real(queue=queue, client=client, dead_letters=url)
+    return Real(queue=queue, client=sqs_client, dead_letters=own.dead_letters)
 
 
 @pytest.fixture(name="own")
-def _own(localstack: str) -> Resources:
-    """Queues that no other test has."""
-    return make(localstack, names(f"queue-{uuid4().hex[:12]}"))
+def _own(localstack: str) -> Iterator[Queues]:
+    """Queues that no other test has, and that no bucket sends its greeting to."""
+    made, name = client("sqs", localstack), uuid4().hex
+    dead_letters = made.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    yield Queues(url=made.create_queue(QueueName=name)["QueueUrl"], dead_letters=dead_letters)
+    made.close()
 
 
 @pytest.fixture(name="bench", params=["fake", "sqs"])
@@ -115,6 +124,16 @@ async def test_an_empty_queue_gives_nothing(bench: Bench) -> None:
     assert [] == await received(bench)
 
 
+async def test_a_poll_waits_for_the_first_message(sqs_client: Any, own: Queues) -> None:
+    """It returns with it long before the poll would be over; and delays no other call of the worker's."""
+    bench = real(sqs_client, own, poll_seconds=20)
+    polling = asyncio.ensure_future(one(bench))
+    await asyncio.sleep(0.2)
+    assert not polling.done()
+    await bench.queue.send(["a"])
+    assert "a" == (await asyncio.wait_for(polling, 15)).body
+
+
 async def test_messages_come_as_they_were_sent(bench: Bench) -> None:
     """More than ten at once too; each with a receipt of its own, and for the first time."""
     bodies = [f'{{"number": {number}, "ü": "\\\\n"}}' for number in range(12)]
@@ -133,7 +152,7 @@ async def test_a_received_message_is_hidden_until_its_visibility_runs_out(bench:
     await bench.queue.send(["a"])
     first = await one(bench)
     assert [] == await received(bench)
-    await bench.pass_time(VISIBILITY)
+    await bench.pass_time(VISIBILITY + 0.2)
     second = await one(bench)
     assert (first.id, 2) == (second.id, second.receive_count)
     assert first.receipt != second.receipt
@@ -169,23 +188,38 @@ async def test_a_deleted_message_never_comes_again(bench: Bench) -> None:
     assert [] == await received(bench)
 
 
-async def _expired(bench: Bench, _message: Message) -> None:
-    await bench.pass_time(VISIBILITY + 0.2)
-
-
-async def _deleted(bench: Bench, message: Message) -> None:
-    await bench.queue.delete(message)
-
-
-@pytest.mark.parametrize("lose", [_expired, _deleted])
-async def test_a_lease_that_is_over_cannot_be_extended(bench: Bench, lose: Callable[[Bench, Message], Any]) -> None:
-    """The visibility has run out, or the message was deleted; to release it is no error, and has no effect."""
+async def test_the_lease_of_a_deleted_message_cannot_be_extended(bench: Bench) -> None:
+    """To release it is no error, and has no effect."""
     await bench.queue.send(["a"])
     message = await one(bench)
-    await lose(bench, message)
+    await bench.queue.delete(message)
+    with pytest.raises(LeaseLost):
+        await bench.queue.extend(message, 60)
+    await bench.queue.release(message, 0)
+    assert [] == await received(bench)
+
+
+async def test_what_is_no_receipt_extends_nothing(sqs_client: Any, own: Queues) -> None:
+    """Nor does it release or delete."""
+    bench = real(sqs_client, own)
+    message = Message(id="m", receipt="no receipt", body="", receive_count=1, queue=own.url)
     with pytest.raises(LeaseLost):
         await bench.queue.extend(message, 60)
     await bench.queue.release(message, 60)
+    await bench.queue.delete(message)
+
+
+async def test_an_expired_lease_cannot_be_extended() -> None:
+    """Of the fake alone: LocalStack extends what is visible again, where SQS says MessageNotInflight."""
+    clock = Clock()
+    bench = Fake(queue=FakeQueue(clock=clock, visibility=VISIBILITY, poll_seconds=0.001), clock=clock)
+    await bench.queue.send(["a"])
+    message = await one(bench)
+    await bench.pass_time(VISIBILITY)
+    with pytest.raises(LeaseLost):
+        await bench.queue.extend(message, 60)
+    await bench.queue.release(message, 60)
+    assert message.id == (await one(bench)).id
 
 
 async def test_a_stale_receipt_has_no_power_over_the_next_lease() -> None:
@@ -211,7 +245,7 @@ async def test_a_buried_message_says_why(bench: Bench) -> None:
     assert [expected] == await bench.buried()
 
 
-async def test_without_dead_letters_nothing_is_buried(sqs_client: Any, own: Resources) -> None:
+async def test_without_dead_letters_nothing_is_buried(sqs_client: Any, own: Queues) -> None:
     """The worker is told so."""
     bench = real(sqs_client, own, dead_letters=False)
     assert not await bench.queue.bury("the body", reason="poison", detail="", message_id="m-1")
@@ -223,14 +257,14 @@ async def test_without_dead_letters_nothing_is_buried(sqs_client: Any, own: Reso
     [("line\nbreak \x00 \ud800", "line?break ? ?"), ("ü" * 5000, "ü" * 1000)],
     ids=["control characters", "long"],
 )
-async def test_sqs_takes_any_detail(detail: str, expected: str, sqs_client: Any, own: Resources) -> None:
+async def test_sqs_takes_any_detail(detail: str, expected: str, sqs_client: Any, own: Queues) -> None:
     """What it does not accept in an attribute is replaced, and what is too long is cut."""
     bench = real(sqs_client, own)
     await bench.queue.bury("the body", reason="poison", detail=detail, message_id="m-1")
     assert [expected] == [dead["detail"] for dead in await bench.buried()]
 
 
-async def test_sqs_takes_no_detail(sqs_client: Any, own: Resources) -> None:
+async def test_sqs_takes_no_detail(sqs_client: Any, own: Queues) -> None:
     """An attribute must not be empty: it is left out."""
     bench = real(sqs_client, own)
     await bench.queue.bury("the body", reason="poison", detail="", message_id="m-1")
@@ -238,9 +272,9 @@ async def test_sqs_takes_no_detail(sqs_client: Any, own: Resources) -> None:
 
 
 @pytest.mark.parametrize("call", ["receive", "extend", "send", "bury"])
-async def test_a_queue_that_is_not_there_is_a_wrong_setting(call: str, sqs_client: Any, own: Resources) -> None:
+async def test_a_queue_that_is_not_there_is_a_wrong_setting(call: str, sqs_client: Any, own: Queues) -> None:
     """Not a failure that passes: an operator has to look."""
-    url = f"{own.intake.url}-that-is-not-there"
+    url = f"{own.url}-that-is-not-there"
     queue = sqs.Queue(sqs_client, sqs_client, url=url, dead_letters=url, visibility=30, poll_seconds=1)
     message = Message(id="m", receipt="r", body="", receive_count=1, queue=url)
     calls = {
@@ -253,19 +287,7 @@ async def test_a_queue_that_is_not_there_is_a_wrong_setting(call: str, sqs_clien
         await calls[call]()
 
 
-async def test_the_dead_letters_are_those_of_the_redrive_policy(sqs_client: Any, own: Resources) -> None:
+async def test_the_dead_letters_are_those_of_the_redrive_policy(sqs_client: Any, shared: Resources) -> None:
     """And None where a queue has no such policy."""
-    assert own.dead_letters.url == await sqs.dead_letters_of(sqs_client, own.intake.url)
-    assert None is await sqs.dead_letters_of(sqs_client, own.outcomes.url)
-
-
-async def test_the_fifth_wheel_is_the_queues_own(sqs_client: Any, own: Resources) -> None:
-    """A message whose workers all die is moved by SQS itself, as it came, after twenty receives."""
-    policy = json.dumps({"deadLetterTargetArn": own.dead_letters.arn, "maxReceiveCount": "1"})
-    await sqs_client.set_queue_attributes(QueueUrl=own.intake.url, Attributes={"RedrivePolicy": policy})
-    bench = real(sqs_client, own)
-    await bench.queue.send(["a"])
-    await bench.queue.release(await one(bench), 0)
-    assert [] == await received(bench)
-    answer = await sqs_client.receive_message(QueueUrl=own.dead_letters.url, WaitTimeSeconds=5)
-    assert ["a"] == [found["Body"] for found in answer["Messages"]]
+    assert shared.dead_letters.url == await sqs.dead_letters_of(sqs_client, shared.intake.url)
+    assert None is await sqs.dead_letters_of(sqs_client, shared.outcomes.url)

@@ -70,10 +70,11 @@ class Site:
             recipe=recipe or rules(),
             scratch=self._job,
             several_buckets=False,
+            job_seconds=60,
         )
 
     @contextmanager
-    def _job(self) -> Iterator[Path]:
+    def _job(self, _size: int) -> Iterator[Path]:
         with TemporaryDirectory(dir=self.scratch) as folder:
             yield Path(folder)
 

@@ -159,8 +159,8 @@ async def test_a_sweep_takes_what_dead_receives_left_and_no_more(scratch: Path) 
     assert kept | {left["one", 3], left["two", 1]} == set(store.objects)
 
 
-async def test_a_purge_leaves_other_sources_alone() -> None:
-    """`a`, `a/b`, `ab` and `a~` are four keys; of `a` only the page manifest stays."""
+async def test_an_inventory_is_of_one_source_alone() -> None:
+    """`a`, `a/b`, `ab` and `a~` are four keys; of `a` only the page manifest is not in it, and records come first."""
     store = FakeStore()
     names = ["a", "a/b", "ab", "a~"]
     mine = [
@@ -170,5 +170,6 @@ async def test_a_purge_leaves_other_sources_alone() -> None:
     others = [key for name in names for key in (Places(name=name).manifest, Places(name=name).outcome("v"))]
     for key in [*mine, *others]:
         store.objects[key] = b""
-    assert 4 == await ledger.purge(store, Places(name="a"))
-    assert {*others} - {Places(name="a").outcome("v")} == set(store.objects)
+    found = await ledger.inventory(store, Places(name="a"))
+    assert set(mine) == set(found)
+    assert ["records/", "records/", "media/a/", "media/a/"] == [key[:8] for key in found]

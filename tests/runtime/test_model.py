@@ -37,7 +37,6 @@ TERMS = Terms(
     output_bucket="published",
     slots=1,
     visibility=VISIBILITY,
-    job_seconds=60,
     drain_seconds=0,
 )
 

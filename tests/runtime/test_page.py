@@ -52,17 +52,26 @@ async def test_what_is_no_manifest_is_not_overwritten() -> None:
         await Page.read(store, AT)
 
 
+def page(status: Status) -> Page:
+    """A page that tells of `SOURCE`."""
+    return Page(FakeStore(), AT, Manifest(status=status, revision=1, updated_at=NOW, source=SOURCE), '"e"')
+
+
+@pytest.mark.parametrize("status", [Status.READY, Status.REJECTED, Status.FAILED, Status.QUARANTINED])
+def test_a_page_tells_of_a_version_in_its_final_states(status: Status) -> None:
+    """Whoever comes later finds it done."""
+    assert page(status).tells_of(SOURCE)
+
+
 @pytest.mark.parametrize(
-    ("status", "source", "expected"),
+    ("status", "change"),
     [
-        (Status.READY, SOURCE, True),
-        (Status.FAILED, SOURCE, True),
-        (Status.PROCESSING, SOURCE, False),
-        (Status.READY, SOURCE.model_copy(update={"last_modified": "2026-01-01T00:00:01+00:00"}), False),
-        (Status.READY, SOURCE.model_copy(update={"version_id": "v1"}), False),
+        (Status.PROCESSING, {}),
+        (Status.READY, {"etag": "another"}),
+        (Status.READY, {"last_modified": "2026-01-01T00:00:01+00:00"}),
+        (Status.READY, {"version_id": "v1"}),
     ],
 )
-async def test_a_page_tells_of_a_version_in_its_final_states(status: Status, source: Source, expected: bool) -> None:  # noqa: FBT001
-    """`processing` is none; the same bytes put again are another version."""
-    page = Page(FakeStore(), AT, Manifest(status=status, revision=1, updated_at=NOW, source=SOURCE), '"e"')
-    assert expected == page.tells_of(source)
+def test_a_page_does_not_tell_of_others(status: Status, change: dict[str, str]) -> None:
+    """`processing` is no final state; the same bytes put again are another version."""
+    assert not page(status).tells_of(SOURCE.model_copy(update=change))

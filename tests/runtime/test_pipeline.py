@@ -10,7 +10,7 @@ import pytest
 
 from service.core.job import Job
 from service.core.manifest import Manifest, Status
-from service.core.outcome import Misconfigured, Reason, Unavailable
+from service.core.outcome import Crowded, Misconfigured, Reason, Unavailable
 from service.runtime import progress
 from service.runtime.lease import Message
 from tests.fakes import FakeUploads, Wire, film, photo
@@ -377,7 +377,7 @@ async def test_a_fresh_picture_costs_at_most_eight_calls_more_than_it_has_produc
 
 
 async def test_whoever_always_loses_leaves_it_for_later(site: Site) -> None:
-    """After five lost races the job is a passing failure."""
+    """After five lost races there is no room for the job: that is no failure of the upload."""
     site.uploads.put(KEY, photo())
     number = 0
 
@@ -394,7 +394,7 @@ async def test_whoever_always_loses_leaves_it_for_later(site: Site) -> None:
             site.store.objects[places(KEY).manifest] = other.to_json()
 
     wire = Wire(before=overtake)
-    with pytest.raises(Unavailable, match="lost the race"):
+    with pytest.raises(Crowded, match="lost the race"):
         await site.pipeline(wire).process(job(KEY), received())
     assert (5, 1) == (wire.count("fetch"), wire.count("draw"))
 
@@ -462,3 +462,57 @@ async def test_keys_of_two_buckets_do_not_meet(site: Site) -> None:
     assert {f"media/{bucket}/{KEY}/manifest.json" for bucket in ("one", "two")} == {
         key for key in site.objects() if key.endswith("/manifest.json")
     }
+
+
+async def test_trouble_after_the_commit_is_no_failure_of_the_version(site: Site) -> None:
+    """Nobody can be told for a while: the page stays ready, however often that is tried."""
+    site.uploads.put(KEY, photo())
+    await site.process(KEY)
+    pipeline = site.pipeline()
+    counted = [await pipeline.note_failure(job(KEY), received(), Unavailable("SNS is down")) for _ in range(6)]
+    await pipeline.give_up(job(KEY), received())
+    assert [1] * 6 == counted
+    assert 1 == site.ready(KEY).revision
+
+
+async def test_an_upload_right_after_a_delete_is_not_swept_with_it(site: Site) -> None:
+    """It is published between the delete's first look and its last; all of it stays."""
+    site.uploads.put(KEY, photo(note="former"))
+    await site.process(KEY)
+    site.uploads.delete(KEY)
+    newer = iter([photo(note="newer", width=500)])
+
+    async def upload(call: str) -> None:
+        if call.startswith("keys records/") and (body := next(newer, None)):
+            site.uploads.put(KEY, body)
+            await site.process(KEY, received("newer"))
+
+    await site.pipeline(Wire(before=upload)).process(job(KEY), received("delete"))
+    site.check(KEY)
+    assert site.ready(KEY).serving
+
+
+async def test_a_restored_upload_is_made_after_all(site: Site) -> None:
+    """It was refused because it lay in an archive; the restore's event is of the same version."""
+    site.uploads.put(KEY, photo())
+    site.uploads.archived.add(KEY)
+    await site.process(KEY)
+    site.uploads.archived.clear()
+    await site.process(KEY, received("restored"))
+    assert site.ready(KEY).serving
+
+
+async def test_a_job_without_end_is_rejected_once(site: Site) -> None:
+    """The wall clock ends it, and says so to whoever uploaded it: five such tries would be days of nothing."""
+    site.uploads.put(KEY, photo())
+
+    async def never(call: str) -> None:
+        if call.startswith("draw"):
+            await asyncio.Event().wait()
+
+    endless = replace(site.pipeline(Wire(before=never)), job_seconds=0.05)
+    await endless.process(job(KEY), received())
+    manifest = site.manifest(KEY)
+    assert manifest
+    assert manifest.reason
+    assert "time_limit" == manifest.reason.code

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from service.core.manifest import Manifest, Source
-from service.core.outcome import Conflict
+from service.core.manifest import Manifest, Source, Status
+from service.core.outcome import Conflict, Unavailable
 from service.core.places import Places
 from service.runtime.page import Page
 from service.runtime.progress import Progress, announce
@@ -52,14 +53,46 @@ async def test_slow_work_is_announced_as_it_goes_on() -> None:
 
 @instantly
 async def test_whoever_finds_another_manifest_stops() -> None:
-    """The next write is a conflict, which ends the job: it has to reconcile."""
+    """A final state, or another version's, ends the job: it has to reconcile."""
     store, progress = FakeStore(), Progress()
     replace: Callable[..., object] = store.objects.__setitem__
-    asyncio.get_running_loop().call_at(5, replace, AT.manifest, b"{}")
+    asyncio.get_running_loop().call_at(5, replace, AT.manifest, _told_by_another("another").to_json())
     asyncio.get_running_loop().call_at(6, progress.at, 0.5)
     with pytest.raises(Conflict):
         await announced(store, progress, 100)
     assert 12 == now()
+
+
+@instantly
+async def test_two_at_one_version_do_not_stop_each_other() -> None:
+    """After a duplicate event two workers tell of the same version; neither loses its encode for that."""
+    store, progress = FakeStore(), Progress()
+    replace: Callable[..., object] = store.objects.__setitem__
+    asyncio.get_running_loop().call_at(5, replace, AT.manifest, _told_by_another("e").to_json())
+    asyncio.get_running_loop().call_at(6, progress.at, 0.5)
+    asyncio.get_running_loop().call_at(16, progress.at, 0.7)
+    await announced(store, progress, 30)
+    assert 70 == Manifest.model_validate_json(store.objects[AT.manifest]).percent
+
+
+@instantly
+async def test_a_failed_report_stops_nothing() -> None:
+    """Progress is told, but never waited for: S3 may refuse a write without costing an encode."""
+    store, progress = FakeStore(), Progress()
+
+    async def down(call: str) -> None:
+        if call.startswith("write"):
+            raise Unavailable("503")
+
+    store.wire.before = down
+    await announced(store, progress, 30)
+    assert {} == store.objects
+
+
+def _told_by_another(etag: str) -> Manifest:
+    source = Source(etag=etag, last_modified=SOURCE.last_modified)
+    now = datetime.now(UTC)
+    return Manifest(status=Status.PROCESSING, revision=7, updated_at=now, source=source, percent=9)
 
 
 def test_progress_never_goes_back() -> None:

@@ -28,16 +28,16 @@ def leave_one_behind() -> None:
 
 
 def leave_a_daemon_behind() -> None:
-    """In a session of its own; it holds both pipes."""
+    """In a session of its own; it holds both pipes. It is there before it is an orphan, which are killed at sight."""
     if os.fork() == 0:
         os.setsid()
+        reader, writer = os.pipe()
         if os.fork() == 0:
-            Path("pid").write_text(str(os.getpid()))
-            Path("pid").rename("daemon")
+            os.write(writer, b"!")
             time.sleep(60)
+        os.read(reader, 1)
         os._exit(0)
-    while not Path("daemon").exists():
-        time.sleep(0.001)
+    os.wait()
 
 
 def leave_thirty_behind() -> None:

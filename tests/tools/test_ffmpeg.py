@@ -1,0 +1,409 @@
+"""The real ffprobe and ffmpeg, in the real sandbox, on clips of a second or two that are made here."""
+
+import dataclasses
+import shutil
+import struct
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from service.core import command, plan, recipe, sniff
+from service.core.media import Clip, Media
+from service.core.outcome import Misconfigured, Reason, Rejected
+from service.core.plan import Assemble, Encode
+from service.core.sniff import StreamFile
+from service.runtime.steps import Performer
+from service.tools.ffmpeg import FFmpeg
+from service.tools.painter import Painter
+from service.tools.sandbox import Sandbox
+
+RULES = recipe.read(
+    "[video]\nladder = [{ height = 120, max_bit_rate = 300_000 }, { height = 60, max_bit_rate = 100_000 }]",
+    shipped=(files("service") / "recipe.toml").read_text(),
+).general
+LIMITS = RULES.limits
+MEMORY = 1 << 30
+
+PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=2"]
+SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=2"]
+H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """The tools, and the scratch folder of a job."""
+
+    films: FFmpeg
+    folder: Path
+    performer: Performer
+
+    async def examine(self, file: Path, *, limits: recipe.Limits = LIMITS) -> Media:
+        """What a file is, by its content alone."""
+        shutil.copyfile(file, self.folder / "in")
+        return await self.performer.examine(self.folder, file.stat().st_size, limits)
+
+    async def clip(self, file: Path) -> Clip:
+        """What a film or a sound is."""
+        found = await self.examine(file)
+        assert isinstance(found, Clip)
+        return found
+
+    async def refused(self, file: Path, *, limits: recipe.Limits = LIMITS) -> Reason:
+        """Why a file is refused."""
+        with pytest.raises(Rejected) as raised:
+            await self.examine(file, limits=limits)
+        return raised.value.reason
+
+
+@pytest.fixture(name="bench")
+async def _bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    (tmp_path / "job").mkdir()
+    async with Sandbox() as sandbox:
+        films = FFmpeg(sandbox, memory_bytes=MEMORY)
+        performer = Performer(pictures=Painter(sandbox, memory_bytes=MEMORY), films=films, versions={})
+        yield Bench(films=films, folder=tmp_path / "job", performer=performer)
+
+
+@pytest.fixture(name="make", scope="session")
+def _make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a file with ffmpeg; the same one only once."""
+    made: dict[tuple[str, ...], Path] = {}
+
+    def make(name: str, *arguments: str, stdout: bool = False) -> Path:
+        """`stdout` makes it through a pipe, where ffmpeg can't go back and write how long it was."""
+        if (name, *arguments) not in made:
+            path = tmp_path_factory.mktemp("clips") / name
+            with path.open("wb") as file:
+                target = "pipe:1" if stdout else str(path)
+                argv = ["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments, target]
+                subprocess.run(argv, check=True, stdout=file if stdout else None)
+            made[name, *arguments] = path
+        return made[name, *arguments]
+
+    return make
+
+
+Make = Callable[..., Path]
+
+
+async def test_a_clip_is_what_it_is(bench: Bench, make: Make) -> None:
+    """Codecs, size, rate, duration and channels, by headers and packets."""
+    clip = await bench.clip(make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest"))
+    assert clip.video
+    assert clip.timeline
+    assert ("video", "h264", 160, 120, Fraction(25)) == (
+        clip.kind,
+        clip.video.codec,
+        clip.video.width,
+        clip.video.height,
+        clip.video.frame_rate,
+    )
+    assert [("aac", 1, 48_000)] == [(track.codec, track.channels, track.sample_rate) for track in clip.audio]
+    assert (50, pytest.approx(2.0, abs=0.05)) == (clip.timeline.packets, clip.seconds)
+    assert not clip.video.interlaced
+
+
+async def test_a_clip_without_sound_has_none(bench: Bench, make: Make) -> None:
+    """Nor is any made up."""
+    clip = await bench.clip(make("silent.mov", *PICTURE, *H264))
+    assert ("video", ()) == (clip.kind, clip.audio)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "seconds"),
+    [
+        ("a.mp3", "mp3", 2.0),
+        ("a.m4a", "aac", 2.0),
+        ("a.flac", "flac", 2.0),
+        ("a.wav", "pcm_s16le", 2.0),
+        ("a.ogg", "vorbis", 2.0),
+    ],
+)
+async def test_sound_alone(bench: Bench, make: Make, name: str, codec: str, seconds: float) -> None:
+    """There is no picture; it lasts as long as its packets do."""
+    more = {"a.ogg": ["-c:a", "libvorbis"]}.get(name, [])
+    clip = await bench.clip(make(name, *SOUND, *more))
+    assert ("audio", None, codec) == (clip.kind, clip.video, clip.audio[0].codec)
+    assert pytest.approx(seconds, abs=0.1) == clip.seconds
+
+
+@pytest.mark.parametrize("name", ["cover.mp3", "cover.m4a"])
+async def test_cover_art_is_no_film(bench: Bench, make: Make, name: str, tmp_path: Path) -> None:
+    """A picture that is attached to a song makes no video of it."""
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "cover.jpg")
+    cover = ["-i", str(tmp_path / "cover.jpg"), "-map", "0:a", "-map", "1:v", "-c:v", "copy"]
+    clip = await bench.clip(make(name, *SOUND, *cover, "-disposition:v:0", "attached_pic"))
+    assert ("audio", None, 2) == (clip.kind, clip.video, clip.streams)
+
+
+@pytest.mark.parametrize(("degrees", "size"), [(0, (160, 120)), (90, (120, 160)), (180, (160, 120)), (270, (120, 160))])
+async def test_rotation_is_applied(
+    bench: Bench, make: Make, degrees: int, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """A phone that is held upright films a portrait, whatever its sensor thinks."""
+    original = make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest")
+    (tmp_path / "turned.mp4").write_bytes(_turned(original.read_bytes(), degrees))
+    clip = await bench.clip(tmp_path / "turned.mp4")
+    assert clip.video
+    assert size == (clip.video.width, clip.video.height)
+
+
+def _turned(film: bytes, degrees: int) -> bytes:
+    """The film with another matrix in its first track's header (ISO/IEC 14496-12, 8.3.2)."""
+    cos, sin = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    matrix = struct.pack(">9i", *(part << 16 for part in (cos, sin, 0, -sin, cos, 0, 0, 0)), 1 << 30)
+    at = film.index(b"tkhd") + 44
+    return film[:at] + matrix + film[at + 36 :]
+
+
+async def test_odd_sizes_are_kept(bench: Bench, make: Make) -> None:
+    """What is made of it is even; what it is, is odd."""
+    source = ["-f", "lavfi", "-i", "testsrc2=size=161x121:rate=25:duration=1"]
+    clip = await bench.clip(make("odd.mkv", *source, "-c:v", "ffv1"))
+    assert clip.video
+    assert (161, 121) == (clip.video.width, clip.video.height)
+
+
+async def test_pixels_that_are_not_square(bench: Bench, make: Make) -> None:
+    """The size is as displayed."""
+    clip = await bench.clip(make("wide.mp4", *PICTURE, "-vf", "setsar=2", *H264))
+    assert clip.video
+    assert (320, 120) == (clip.video.width, clip.video.height)
+
+
+async def test_a_recording_of_a_browser_does_not_say_how_long_it_is(bench: Bench, make: Make) -> None:
+    """MediaRecorder writes WebM as it goes: the packets tell."""
+    vp8 = ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-f", "webm", "-live", "1"]
+    clip = await bench.clip(make("recorded.webm", *PICTURE, *SOUND, *vp8, stdout=True))
+    assert None is clip.duration
+    assert pytest.approx(2.0, abs=0.1) == clip.seconds
+
+
+async def test_sound_tracks_say_their_language(bench: Bench, make: Make) -> None:
+    """And which of them is the default."""
+    languages = ["-metadata:s:a:0", "language=deu", "-metadata:s:a:1", "language=eng"]
+    flags = ["-disposition:a:0", "0", "-disposition:a:1", "default"]
+    two = ["-map", "0:v", "-map", "1:a", "-map", "1:a", *H264, "-c:a", "libvorbis"]
+    clip = await bench.clip(make("two.mkv", *PICTURE, *SOUND, *two, *languages, *flags))
+    found = [(track.language, track.default) for track in clip.audio]
+    assert [("ger", False), ("eng", True)] == found or [("deu", False), ("eng", True)] == found
+
+
+async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None:
+    """One command makes every rung, the sound and the poster; each has an index; they join to one plain MP4."""
+    clip = await bench.clip(make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest"))
+    encode, assemble = plan.make(clip, RULES, version="v", done=()).groups
+    assert isinstance(encode, Encode)
+    assert isinstance(assemble, Assemble)
+    shares: list[float] = []
+    spent = await bench.films.run(
+        bench.folder, command.encode(encode, LIMITS), seconds=clip.seconds, on_share=shares.append
+    )
+    indexes = {name: await bench.films.index(bench.folder / name) for name in ("120p.mp4", "60p.mp4", "audio.mp4")}
+    assert dict.fromkeys(indexes, pytest.approx(2.0, abs=0.1)) == {
+        name: float(index.duration) for name, index in indexes.items()
+    }
+    assert [True] * 3 == [index.segments[0].starts_with_key for index in indexes.values()]
+    assert (160, 120) == Image.open(bench.folder / command.POSTER, formats=["PNG"]).size
+    assert shares == sorted(shares)
+    assert all(0 <= share < 1 for share in shares)
+    assert spent.cpu_seconds > 0
+    assert spent.peak_memory_bytes > 0
+
+    remux = command.remux(["120p.mp4", "audio.mp4"], "video.mp4")
+    await bench.films.run(bench.folder, remux, seconds=1.0, on_share=lambda _share: None)
+    whole = await bench.clip(bench.folder / "video.mp4")
+    assert whole.video
+    assert (160, 120, "aac") == (whole.video.width, whole.video.height, whole.audio[0].codec)
+    assert pytest.approx(2.0, abs=0.1) == whole.seconds
+
+
+async def test_what_is_no_track_has_no_index(bench: Bench) -> None:
+    """Nothing that can be played was written."""
+    (bench.folder / "empty.mp4").write_bytes(b"")
+    for name in ("empty.mp4", "missing.mp4"):
+        with pytest.raises(Rejected, match="Nothing in it could be decoded"):
+            await bench.films.index(bench.folder / name)
+
+
+@pytest.mark.parametrize(
+    ("stdout", "expected"),
+    [(False, Reason.TOO_LONG), (True, Reason.BAD_TIMESTAMPS)],
+    ids=["its header says so", "its header says nothing"],
+)
+async def test_a_timestamp_bomb_is_refused_at_once(
+    bench: Bench,
+    make: Make,
+    stdout: bool,
+    expected: Reason,  # noqa: FBT001
+) -> None:
+    """Three frames over a million seconds: whoever fills the gaps with frames takes minutes and gigabytes."""
+    source = ["-f", "lavfi", "-i", "color=size=64x64:rate=1:duration=3"]
+    spread = ["-vf", "setpts=N*333333/TB", "-fps_mode", "passthrough", *H264, "-f", "matroska"]
+    bomb = make(f"bomb-{stdout}.mkv", *source, *spread, stdout=stdout)
+    began = time.monotonic()
+    assert expected == await bench.refused(bomb)
+    assert time.monotonic() - began < 10  # it takes a tenth of a second, on a machine that is not busy
+
+
+@pytest.mark.parametrize("more", [[], ["-movflags", "+faststart"]], ids=["index at the end", "index in front"])
+async def test_a_cut_off_film_is_refused(bench: Bench, make: Make, more: list[str], tmp_path: Path) -> None:
+    """Whether its index is lost, or its index tells of more than there is."""
+    whole = make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest", *more).read_bytes()
+    for share in (0.3, 0.5, 0.9):
+        (tmp_path / "cut.mp4").write_bytes(whole[: int(len(whole) * share)])
+        refused = (share, await _refused_or_none(bench, tmp_path / "cut.mp4"))
+        assert refused in {(share, Reason.DAMAGED), (0.9, None)}  # half a second less is within the tolerance
+
+
+async def _refused_or_none(bench: Bench, file: Path) -> Reason | None:
+    try:
+        await bench.examine(file)
+    except Rejected as error:
+        return error.reason
+    return None
+
+
+async def test_a_film_that_does_not_decode_is_refused(bench: Bench, make: Make, tmp_path: Path) -> None:
+    """Its headers are well, its frames are noise."""
+    film = bytearray(make("plain.mp4", *PICTURE, *H264).read_bytes())
+    begin = film.index(b"mdat") + 4
+    film[begin + 200 : begin + 20_000] = bytes(19_800)
+    (tmp_path / "noise.mp4").write_bytes(film)
+    clip = await bench.clip(tmp_path / "noise.mp4")
+    with pytest.raises(Rejected, match="It could not be decoded"):
+        await bench.films.run(
+            bench.folder, command.decode(clip, LIMITS), seconds=clip.seconds, on_share=lambda _share: None
+        )
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ({"streams": 1}, Reason.TOO_MANY_STREAMS),
+        ({"pixels": 160 * 120 - 1}, Reason.TOO_MANY_PIXELS),
+        ({"seconds": 1}, Reason.TOO_LONG),
+    ],
+)
+async def test_limits_are_of_the_headers(bench: Bench, make: Make, limit: dict[str, int], expected: Reason) -> None:
+    """Each names itself; at the limit is within it."""
+    clip = make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest")
+    assert expected == await bench.refused(clip, limits=LIMITS.model_copy(update=limit))
+    within = LIMITS.model_copy(update={name: value + 1 for name, value in limit.items()})
+    assert isinstance(await bench.examine(clip, limits=within), Clip)
+
+
+async def test_a_film_without_a_picture_or_sound_is_no_media(bench: Bench, make: Make, tmp_path: Path) -> None:
+    """Captions alone."""
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    assert Reason.NO_MEDIA == await bench.refused(make("captions.mkv", "-i", str(tmp_path / "a.srt"), "-c:s", "srt"))
+
+
+async def test_an_encrypted_film_is_told_as_such(bench: Bench, make: Make) -> None:
+    """Common encryption, as with films that were bought."""
+    key = ["-encryption_scheme", "cenc-aes-ctr", "-encryption_key", "00" * 16, "-encryption_kid", "11" * 16]
+    assert Reason.ENCRYPTED == await bench.refused(make("bought.mp4", *PICTURE, *H264, *key))
+
+
+async def test_ffmpeg_says_its_version(bench: Bench) -> None:
+    """It goes into every record."""
+    assert (await bench.films.version(bench.folder))[0].isdigit()
+
+
+async def test_without_ffmpeg_the_worker_does_not_start(tmp_path: Path) -> None:
+    """The message says what to install."""
+    async with Sandbox(path=str(tmp_path)) as sandbox:
+        with pytest.raises(Misconfigured):
+            await FFmpeg(sandbox, memory_bytes=MEMORY).version(tmp_path)
+
+
+class _Canary(BaseHTTPRequestHandler):
+    """Notes each request."""
+
+    requests: list[str]
+
+    def do_GET(self) -> None:
+        """Somebody was lured here."""
+        type(self).requests.append(self.path)
+        self.send_error(404)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(name="canary")
+def _canary() -> Iterator[str]:
+    """A server on this machine that nobody must call."""
+    handler = type("Canary", (_Canary,), {"requests": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert [] == handler.requests
+
+
+_PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{url}\n#EXT-X-ENDLIST\n"
+HOSTILE: dict[str, bytes] = {
+    "a playlist of another server": _PLAYLIST.format(url="http://{canary}/a.ts").encode(),
+    "a playlist of a local file": _PLAYLIST.format(url="file:///etc/passwd").encode(),
+    "a playlist of a neighbour": _PLAYLIST.format(url="secret.ts").encode(),
+    "a playlist after a byte order mark": b"\xef\xbb\xbf" + _PLAYLIST.format(url="http://{canary}/a.ts").encode(),
+    "a playlist after an ID3 tag": b"ID3\4\0\0\0\0\0\0" + _PLAYLIST.format(url="http://{canary}/a.ts").encode(),
+    "a playlist after a free box": b"\0\0\0\x08free" + _PLAYLIST.format(url="http://{canary}/a.ts").encode(),
+    "a list of files": b"ffconcat version 1.0\nfile secret.ts\n",
+    "a list of addresses": b"ffconcat version 1.0\nfile http://{canary}/a.ts\n",
+    "a session description": b"v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+    "a DASH manifest": b'<?xml version="1.0"?><MPD><BaseURL>http://{canary}/</BaseURL><Period/></MPD>',
+    "a drawing": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="http://{canary}/a.png"/></svg>',
+    "a stream description": b"[playlist]\nFile1=http://{canary}/a.mp3\n",
+    "a real-time redirect": b"RTSPtext rtsp://{canary}/a\n" + b"rtsp://{canary}/a\n" * 50,
+    "a web page": b"<!DOCTYPE html><video src='http://{canary}/a.mp4'>",
+    "text": b"Dear diary, today nothing happened. " * 99,
+    "nothing but zeros": bytes(5000),
+}
+REFUSALS = {Reason.UNSUPPORTED_TYPE, Reason.DAMAGED, Reason.NO_MEDIA}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_file_lures_nobody(bench: Bench, make: Make, kind: str, canary: str, tmp_path: Path) -> None:
+    """It is refused, nothing is asked of the network, and no neighbour is read."""
+    (tmp_path / "upload").write_bytes(HOSTILE[kind].replace(b"{canary}", canary.encode()))
+    shutil.copyfile(make("secret.ts", *PICTURE, *H264, "-f", "mpegts"), bench.folder / "secret.ts")
+    assert await bench.refused(tmp_path / "upload") in REFUSALS
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_hostile_file_lures_nobody_past_the_first_look(
+    bench: Bench, make: Make, kind: str, canary: str, tmp_path: Path
+) -> None:
+    """Although the sniffing had been fooled: the lists of demuxers and protocols hold on their own."""
+    (bench.folder / "in").write_bytes(HOSTILE[kind].replace(b"{canary}", canary.encode()))
+    shutil.copyfile(make("secret.ts", *PICTURE, *H264, "-f", "mpegts"), bench.folder / "secret.ts")
+    fooled = [
+        sniff._UNCERTAIN,
+        StreamFile(demuxers=("mov",), certain=True),
+        StreamFile(demuxers=("mpegts",), certain=True),
+    ]
+    for sniffed in fooled:
+        with pytest.raises(Rejected) as raised:
+            await bench.films.probe(bench.folder, sniffed, 1000, LIMITS)
+        assert raised.value.reason in REFUSALS
+
+
+async def test_the_upload_has_the_same_name_whatever_its_key(bench: Bench) -> None:
+    """So that `-i`, `tenant_%d.png` and `|` are names of nothing."""
+    assert bench.folder / "in" == bench.performer.source(bench.folder)
+    assert not dataclasses.fields(Performer)[0].default_factory is None
