@@ -12,13 +12,14 @@ from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError
 
 from service import metrics
 from service.aws import outcomes, s3, sqs
 from service.config import Settings
 from service.core import recipe
 from service.core.job import Job
-from service.core.outcome import Misconfigured
+from service.core.outcome import MediaWorkerError, Misconfigured
 from service.core.recipe import Recipe
 from service.logs import log
 from service.runtime.pipeline import Pipeline
@@ -43,6 +44,8 @@ DATA = AioConfig(
 )
 
 _POLL_SLACK = 10.0  # seconds that a long poll may take over what it was asked to
+
+LOCAL_SCRATCH = ".scratch"  # below the folder that local runs write to
 
 OnProgress = Callable[[Job, int], None]
 
@@ -77,8 +80,23 @@ def read_recipe_file(path: Path | None) -> Recipe:
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of a recipe's tables."""
-    return recipe.Rules.model_json_schema()
+    """The JSON schema of a recipe file. It may leave out any table or entry: the shipped recipe has them all."""
+    rules = recipe.Rules.model_json_schema()
+    tables, parts = rules["properties"], rules["$defs"]
+    optional = {name: part if name == "Rung" else _without_required(part) for name, part in parts.items()}
+    match = {"type": "string", "minLength": 1, "description": "what keys begin with; the longest match wins"}
+    prefix = _closed({"match": match, **tables}) | {"required": ["match"]}
+    ignore = {"type": "array", "items": {"type": "string"}, "description": "shell patterns of keys that are no uploads"}
+    whole = _closed({"ignore": ignore, **tables, "prefix": {"type": "array", "items": prefix}})
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Recipe", **whole, "$defs": optional}
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _without_required(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != "required"}
 
 
 class Aws:
@@ -91,8 +109,15 @@ class Aws:
         self.where: dict[str, Any] = {"region_name": settings.aws_region, "endpoint_url": settings.aws_endpoint_url}
 
     async def client(self, service: str, config: AioConfig) -> Any:
-        """A client."""
-        return await self.stack.enter_async_context(self.session.create_client(service, config=config, **self.where))
+        """A client.
+
+        :raises Misconfigured: when botocore takes the region, the endpoint or the profile for none.
+        """
+        try:
+            made = self.session.create_client(service, config=config, **self.where)
+            return await self.stack.enter_async_context(made)
+        except (ValueError, BotoCoreError) as error:
+            raise Misconfigured(f"AWS_REGION, AWS_ENDPOINT_URL or AWS_PROFILE: {error}") from error
 
 
 async def fetch_recipe(settings: Settings, aws: Aws) -> Recipe:
@@ -151,7 +176,7 @@ async def local_pipeline(
     files_by_key: dict[str, Path], out: Path, *, rules: Recipe, public_url: str, memory_mb: int, on_progress: OnProgress
 ) -> AsyncIterator[Pipeline]:
     """The same pipeline over folders on this machine."""
-    with Scratch(out / ".scratch") as scratch:
+    with Scratch(out / LOCAL_SCRATCH) as scratch:
         async with performing(memory_mb=memory_mb, scratch=scratch) as performer:
             yield pipeline(
                 uploads=LocalUploads(files_by_key),
@@ -170,7 +195,8 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stopping())
         aws = Aws(settings, stack)
-        scratch = stack.enter_context(Scratch(settings.scratch))
+        with _blaming("MEDIA_SCRATCH"):
+            scratch = stack.enter_context(Scratch(settings.scratch))
         rules = await fetch_recipe(settings, aws)
         performer = await stack.enter_async_context(performing(memory_mb=settings.child_memory_mb, scratch=scratch))
         worker = Worker(
@@ -180,13 +206,30 @@ async def run(settings: Settings) -> None:
             pulse=Pulse(slots=settings.slots),
         )
         within = settings.poll_seconds + _POLL_SLACK + MAX_PAUSE
-        port = await stack.enter_async_context(
-            health.serving(worker.pulse, host=settings.http_host, port=settings.http_port, within=within)
-        )
+        with _blaming("MEDIA_HTTP_HOST or MEDIA_HTTP_PORT"):
+            port = await stack.enter_async_context(
+                health.serving(worker.pulse, host=settings.http_host, port=settings.http_port, within=within)
+            )
         log.info(
             "started", version=version_of_worker(), slots=settings.slots, http_port=port, made_by=performer.versions
         )
+        await _work(worker, stop)
+
+
+@contextmanager
+def _blaming(setting: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Misconfigured(f"{setting}: {error}") from error
+
+
+async def _work(worker: Worker, stop: asyncio.Event) -> None:
+    """What goes wrong from here on is no wrong setting: it ends the process with its traceback."""
+    try:
         await worker.run(stop)
+    except (MediaWorkerError, OSError) as error:
+        raise RuntimeError("the worker ended without being told to") from error
 
 
 async def _queue(settings: Settings, aws: Aws) -> sqs.Queue:

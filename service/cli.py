@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -16,11 +17,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from service import app, config, logs
 from service.commands import doctor, examine, process, show
 from service.core import explain, manifest
-from service.core.outcome import Misconfigured, Reason
+from service.core.outcome import MediaWorkerError, Misconfigured, Reason
 from service.core.recipe import Recipe
 
 cli = typer.Typer(
@@ -64,7 +66,7 @@ def process_(
 ) -> None:
     """The same pipeline on local files, with no AWS: manifests and products in a folder."""
     logs.configure(level="DEBUG" if verbose else "CRITICAL", pretty=True)
-    rules, found = app.read_recipe_file(recipe), process.collect(paths)
+    rules, found = app.read_recipe_file(recipe), process.collect(paths, out=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _Bars(total=len(found), quiet=as_json) as bars:
         ended = asyncio.run(
@@ -109,17 +111,19 @@ def validate(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, or one s3://bucket/prefix.")],
     recipe: RecipeFile = None,
     jobs: Jobs = _JOBS,
-    child_memory_mb: MemoryMb = _MEMORY_MB,
+    child_memory_mb: Annotated[
+        int | None, typer.Option(help="Most memory of one decoder, in MB; default: 3072, for S3 as set.", min=256)
+    ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Probe and decode, and say what is wrong; publishes nothing."""
     logs.configure(level="CRITICAL", pretty=True)
-    if paths[0].startswith("s3://"):
-        examined = asyncio.run(examine.objects(paths[0], config.load(), jobs=jobs))
+    if any(path.startswith("s3://") for path in paths):
+        examined = _examine_s3(paths, recipe, child_memory_mb, jobs)
     else:
         files = [Path(path) for path in paths]
-        examined = _examine(files, app.read_recipe_file(recipe), child_memory_mb, jobs, decode=True)
+        examined = _examine(files, app.read_recipe_file(recipe), child_memory_mb or _MEMORY_MB, jobs, decode=True)
     if as_json:
         _print_json([_examined(one) for one in examined])
     elif as_csv:
@@ -127,7 +131,11 @@ def validate(
         writer.writeheader()
         writer.writerows(_examined(one) for one in examined)
     else:
-        out.print(_table(["file", "media", "verdict"], [(one.key, one.describes, _verdict(one)) for one in examined]))
+        out.print(
+            _table(
+                ["file", "media", "verdict"], [(_printable(one.key), one.describes, _verdict(one)) for one in examined]
+            )
+        )
     raise typer.Exit(0 if all(one.media for one in examined) else 1)
 
 
@@ -142,6 +150,7 @@ def show_(
 ) -> None:
     """What happened to one upload: state, attempts, reason, what to do about it."""
     logs.configure(level="CRITICAL", pretty=True)
+    key = process.as_key(key)
     if folder:
         shown = asyncio.run(show.in_folder(key, folder))
     else:
@@ -163,7 +172,7 @@ def doctor_(as_json: AsJson = False) -> None:
     if as_json:
         _print_json([{"check": f.name, "well": f.well, "detail": f.detail} for f in findings])
     else:
-        marks = {True: "[green]well[/]", False: "[red]wrong[/]"}
+        marks = {True: Text("well", "green"), False: Text("wrong", "red")}
         out.print(_table(["check", "", "detail"], [(f.name, marks[f.well], f.detail) for f in findings]))
     raise typer.Exit(0 if all(f.well for f in findings) else 2)
 
@@ -179,7 +188,7 @@ async def _findings() -> list[doctor.Finding]:
 
 @cli.command()
 def schema(what: Annotated[str, typer.Argument(help="recipe or manifest")]) -> None:
-    """The JSON schema of a recipe's tables, or of the page manifest."""
+    """The JSON schema of a recipe file, or of the page manifest."""
     if what not in {"recipe", "manifest"}:
         raise Misconfigured(f"schema: {what!r} is neither recipe nor manifest")
     _print_json(app.recipe_schema() if what == "recipe" else manifest.Manifest.model_json_schema())
@@ -192,11 +201,18 @@ def _examine(
     return asyncio.run(examine.files(found, recipe, memory_mb=memory_mb, decode=decode, jobs=jobs))
 
 
+def _examine_s3(paths: Sequence[str], recipe: Path | None, memory_mb: int | None, jobs: int) -> list[examine.Examined]:
+    if len(paths) > 1:
+        raise Misconfigured("validate: give it either files and folders, or one s3://bucket/prefix alone")
+    rules = app.read_recipe_file(recipe) if recipe else None
+    return asyncio.run(examine.objects(paths[0], config.load(), recipe=rules, memory_mb=memory_mb, jobs=jobs))
+
+
 class _Bars:
     """A bar a file that is being worked on, and one for them all."""
 
     def __init__(self, *, total: int, quiet: bool) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
         self._progress = Progress(*columns, TimeElapsedColumn(), console=err, disable=quiet, transient=True)
         self._all = self._progress.add_task("all files", total=total)
         self._tasks: dict[str, Any] = {}
@@ -220,20 +236,30 @@ class _Bars:
             self._progress.remove_task(self._tasks.pop(key))
         self._progress.advance(self._all)
         if status not in {"ready", "ignored"} and not self._progress.disable:
-            self._progress.console.print(f"{_short(key)}: {status}", markup=False, highlight=False)
+            self._progress.console.print(Text(f"{_short(key)}: {status}"))
 
 
 def _short(key: str, length: int = 44) -> str:
-    text = "".join(c if c.isprintable() else "?" for c in key)
+    text = _printable(key)
     return text if len(text) <= length else "…" + text[-length + 1 :]
 
 
-def _table(heads: Sequence[str], rows: Sequence[tuple[str, ...]], title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+def _printable(text: str) -> str:
+    """`text` without what a terminal would obey; spaces of any width stay."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else "?" for c in text)
+
+
+def _cell(value: str | Text) -> Text:
+    """Never markup: names and messages come from uploads."""
+    return value if isinstance(value, Text) else Text("\n".join(_printable(line) for line in value.splitlines()))
+
+
+def _table(heads: Sequence[str], rows: Sequence[tuple[str | Text, ...]], title: str | None = None) -> Table:
+    table = Table(title=None if title is None else _cell(title), title_justify="left", box=None, pad_edge=False)
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     return table
 
 
@@ -244,7 +270,7 @@ def _ended_table(ended: Sequence[process.Ended]) -> Table:
     rows = []
     for one in ended:
         colour = _COLOURS.get(one.status, "dim")
-        rows.append((_short(one.key, 70), f"[{colour}]{one.status}[/]", _made(one), f"{one.seconds:.1f} s"))
+        rows.append((_short(one.key, 70), Text(one.status, colour), _made(one), f"{one.seconds:.1f} s"))
     return _table(["file", "status", "", "time"], rows)
 
 
@@ -267,8 +293,10 @@ def _examined(one: examine.Examined) -> dict[str, object]:
     return {"key": one.key, "bytes": one.size, "media": one.describes, "code": one.code, "message": one.message}
 
 
-def _verdict(one: examine.Examined) -> str:
-    return "[green]ok[/]" if one.media else f"[yellow]{one.code}[/]: {one.message}"
+def _verdict(one: examine.Examined) -> Text:
+    if one.media:
+        return Text("ok", "green")
+    return Text.assemble((str(one.code), "yellow"), ": ", _cell(str(one.message)))
 
 
 def _planned(one: examine.Examined) -> dict[str, object]:
@@ -306,7 +334,7 @@ def _shown(shown: show.Shown) -> dict[str, object]:
 
 
 def _print_shown(shown: show.Shown) -> None:
-    rows = [("key", shown.key), ("manifest", shown.manifest_key)]
+    rows = [("key", _printable(shown.key)), ("manifest", shown.manifest_key)]
     if shown.head:
         rows.append(("source", f"{shown.head.size:,} bytes, ETag {shown.head.etag}, of {shown.head.last_modified}"))
     if found := shown.manifest:
@@ -320,12 +348,14 @@ def _print_shown(shown: show.Shown) -> None:
         rows.append(("worker", f"{outcome.worker}, recipe {outcome.recipe}, cause {outcome.cause}"))
         rows += [("failure", f"{failure.at:%Y-%m-%d %H:%M:%S} {failure.error}") for failure in outcome.failures]
     rows.append(("what to do", _advice(shown)))
-    out.print(_table(["", ""], [(name, value.replace("[", "\\[")) for name, value in rows]))
+    out.print(_table(["", ""], rows))
 
 
 def _advice(shown: show.Shown) -> str:
     if shown.manifest is None:
         return "Nothing is known of this key: is it spelled as in S3, and does its bucket notify the queue?"
+    if shown.lags and shown.gone:
+        return "The object is gone, but not what was made of it: its delete event is still under way, or was lost."
     if shown.lags:
         return "The object is newer than its manifest: its event is still under way, or was lost."
     if shown.manifest.reason:
@@ -338,7 +368,7 @@ def _print_json(document: object) -> None:
 
 
 def _wrong(message: str) -> NoReturn:
-    err.print(f"media-worker: {message}", markup=False, highlight=False)
+    err.print(Text(f"media-worker: {message}"), soft_wrap=True)
     raise SystemExit(2)
 
 
@@ -359,5 +389,5 @@ def main(arguments: Sequence[str] | None = None, call: Callable[..., Any] = cli)
     """The console script."""
     try:
         call(args=list(arguments) if arguments is not None else None)
-    except Misconfigured as error:
+    except (MediaWorkerError, OSError) as error:
         _wrong(str(error))

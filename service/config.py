@@ -1,8 +1,12 @@
 """Settings: read from the environment once, frozen, contradictions refused at start."""
 
+import difflib
+import os
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,6 +15,7 @@ from service.core import places
 from service.core.job import Input
 from service.core.outcome import Misconfigured
 
+_PREFIX = "MEDIA_"
 _DOCTORED = {"missing": "is not set"}
 
 
@@ -22,7 +27,7 @@ def _scratch() -> Path:
 class Settings(BaseSettings):
     """Environment variables `MEDIA_…`; those of AWS keep AWS's names and are read here as well."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDIA_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
     queue_url: str = Field(description="SQS queue that S3 notifies")
     input_buckets: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -59,6 +64,13 @@ class Settings(BaseSettings):
             raise ValueError("has to begin with https://, http:// or /")
         return value.rstrip("/")
 
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not _is_endpoint(value):
+            raise ValueError(f"{value!r} is no address such as http://localhost:4566")
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.input_buckets:
@@ -87,15 +99,40 @@ def _disjoint(prefix: str) -> bool:
     return bool(prefix) and not any(area.startswith(prefix) or prefix.startswith(area) for area in places.AREAS)
 
 
+def _is_endpoint(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, a port that is no number
+        return False
+
+
 def load(**given: Any) -> Settings:
     """Settings from the environment.
 
-    :raises Misconfigured: naming the variable.
+    :raises Misconfigured: naming the variable; for one that is no setting as well, which would do nothing.
     """
+    if unknown := _unknown(os.environ):
+        raise Misconfigured("; ".join(unknown))
     try:
         return Settings(**given)
     except ValidationError as error:
         raise Misconfigured("; ".join(_told(found) for found in error.errors())) from error
+    except OSError as error:
+        raise Misconfigured(f"MEDIA_SCRATCH: is not set, and {error}") from error
+
+
+def _unknown(environment: Iterable[str]) -> list[str]:
+    """What to say of variables that begin like ours and are none; their case means nothing, as to pydantic."""
+    fields = Settings.model_fields.items()
+    known = {name.upper(): str(field.validation_alias or _PREFIX + name.upper()) for name, field in fields}
+    ours = (name for name in sorted(environment) if name.upper().startswith(_PREFIX))
+    return [_told_unknown(name, known) for name in ours if name.upper() not in known.values()]
+
+
+def _told_unknown(name: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name.upper().removeprefix(_PREFIX), known, n=1)
+    return f"{name}: there is no such setting" + "".join(f"; is it {known[one]}?" for one in close)
 
 
 def _told(found: Any) -> str:
@@ -103,5 +140,5 @@ def _told(found: Any) -> str:
     if not found["loc"]:
         return message
     name = str(found["loc"][0])
-    variable = name if name.isupper() else f"MEDIA_{name.upper()}"
+    variable = name if name.isupper() else _PREFIX + name.upper()
     return f"{variable}: {_DOCTORED.get(found['type'], message)}"

@@ -23,6 +23,7 @@ from service.core.outcome import Conflict, LeaseLost, Reason, Rejected, Supersed
 from service.core.recipe import Limits
 from service.core.record import Hint, Spent
 from service.core.sniff import StreamFile
+from service.core.verify import Found
 from service.runtime.lease import Message
 from service.runtime.ports import Head, Stored
 from service.runtime.tools import Drawn, Target
@@ -446,6 +447,12 @@ class FakeFilms:
                     json.dumps({"name": name, "seconds": seconds, "of": [_etag(b) for b in read]})
                 )
             return _SPENT
+
+    async def inspect(self, folder: Path, name: str) -> Found:
+        """Sound, and a picture where the name says so."""
+        async with self.wire.call("inspect", name):
+            kinds = ("audio", "video") if name == "video.mp4" else ("audio",)
+            return Found(kinds=kinds, duration=float(json.loads((folder / name).read_text())["seconds"]))
 
     async def index(self, path: Path) -> Index:
         """Fragments of two seconds."""

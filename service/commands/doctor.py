@@ -11,6 +11,7 @@ from service.aws import s3, sqs
 from service.commands import examine
 from service.config import Settings
 from service.core.outcome import Conflict, MediaWorkerError
+from service.tools.ffmpeg import FFmpeg
 
 _LEAST_DISK = 10 << 30  # bytes: a film, its ladder, and as much again
 
@@ -59,7 +60,10 @@ async def _finding(name: str, check: Check) -> Finding:
 
 
 async def _tools() -> str:
-    async with examine.local(memory_mb=512) as (performer, _):
+    async with examine.local(memory_mb=512) as (performer, scratch):
+        if isinstance(performer.films, FFmpeg):
+            with scratch.job() as folder:
+                await performer.films.check_encoders(folder)
         return ", ".join(f"{name} {version}" for name, version in performer.versions.items())
 
 

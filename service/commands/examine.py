@@ -114,15 +114,17 @@ async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decod
         return await reader.all(found)
 
 
-async def objects(address: str, settings: Settings, *, jobs: int) -> list[Examined]:
-    """Examine every object below `s3://bucket/prefix`, decoding each."""
+async def objects(
+    address: str, settings: Settings, *, recipe: Recipe | None, memory_mb: int | None, jobs: int
+) -> list[Examined]:
+    """Examine every object below `s3://bucket/prefix`, decoding each; by the settings where nothing else is given."""
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     async with AsyncExitStack() as stack:
         aws = app.Aws(settings, stack)
-        recipe = await app.fetch_recipe(settings, aws)
+        recipe = recipe or await app.fetch_recipe(settings, aws)
         client = await aws.client("s3", app.DATA)
         keys = await s3.Store(client, bucket=bucket, owner=settings.bucket_owner).keys(prefix)
-        performer, scratch = await stack.enter_async_context(local(settings.child_memory_mb))
+        performer, scratch = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
         reader = _Reader(
             uploads=s3.Uploads(client, owner=settings.bucket_owner),
             bucket=bucket,

@@ -1,6 +1,7 @@
 """`process`: the same pipeline on files of this machine."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from service.runtime.lease import Message
 from service.runtime.pipeline import Pipeline
 
 _BUCKET = "local"
+_OWN = (*places.AREAS, app.LOCAL_SCRATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,15 @@ class Ended:
         return self.status in {"ready", "ignored"}
 
 
-def collect(paths: Iterable[Path]) -> dict[str, Path]:
+def as_key(name: str) -> str:
+    """The key of a file's name: the name; a byte that is no UTF-8, which neither S3 nor JSON has, as an escape."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def collect(paths: Iterable[Path], *, out: Path | None = None) -> dict[str, Path]:
     """Every file below `paths` by its key: the path below a folder that was named, or a named file's name.
+
+    What an earlier run wrote to `out` below such a folder is left out.
 
     :raises Misconfigured: for a path that is not there, and for two files of one key.
     """
@@ -51,13 +60,26 @@ def collect(paths: Iterable[Path]) -> dict[str, Path]:
     for path in paths:
         if not path.exists():
             raise Misconfigured(f"{path}: there is no such file or folder")
-        below = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        below = _files(path, out) if path.is_dir() else [path]
         for file in below:
-            key = str(file.relative_to(path)) if path.is_dir() else file.name
+            key = as_key(str(file.relative_to(path)) if path.is_dir() else file.name)
             if key in found:
                 raise Misconfigured(f"{file} and {found[key]} have the same key, {key}")
             found[key] = file
     return found
+
+
+def _files(folder: Path, out: Path | None) -> list[Path]:
+    own = [folder / part for part in _written(folder.resolve(), out.resolve())] if out else []
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(file for file in files if not any(file.is_relative_to(one) for one in own))
+
+
+def _written(folder: Path, out: Path) -> tuple[str, ...]:
+    """Where runs write below `folder`: to the whole of `out`, or to our own areas where both are the same."""
+    if out == folder:
+        return _OWN
+    return (str(out.relative_to(folder)),) if out.is_relative_to(folder) else ()
 
 
 async def run(
@@ -87,9 +109,12 @@ async def run(
 
 
 async def _one(pipeline: Pipeline, key: str) -> Ended:
-    """One file; the clock is its receive count, so that what a killed run left behind is known to be dead."""
+    """One file; the clock is its receive count, so that what a killed run left behind is known to be dead.
+
+    It is always looked at again: the recipe may be another one by now, and what is made already is not made twice.
+    """
     began = time.monotonic()
-    job = Job(bucket=_BUCKET, key=key, type="process", cause="command line")
+    job = Job(bucket=_BUCKET, key=key, type="reprocess", cause="command line")
     message = Message(id=f"local {key}", receipt="", body="", receive_count=int(time.time()), queue=_BUCKET)
     error = None
     try:

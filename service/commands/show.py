@@ -8,7 +8,7 @@ from service import app
 from service.aws import s3
 from service.config import Settings
 from service.core import places
-from service.core.manifest import Manifest, Source, speaks_of
+from service.core.manifest import Manifest, Source, Status, speaks_of
 from service.core.record import Outcome
 from service.runtime import ledger
 from service.runtime.page import Page
@@ -18,20 +18,31 @@ from service.tools.folder import FolderStore
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """All that is known of a key: the object as it is now, its page manifest, and its version's outcome record."""
+    """All that is known of a key: the object as it is now, its page manifest, and its version's outcome record.
+
+    `looked` says whether the object was asked for: a folder that `process` wrote to does not know its sources.
+    """
 
     key: str
     bucket: str
     manifest_key: str
+    looked: bool
     head: Head | None
     manifest: Manifest | None
     outcome: Outcome | None
 
     @property
+    def gone(self) -> bool:
+        """Whether the object is no longer there."""
+        return self.looked and self.head is None
+
+    @property
     def lags(self) -> bool:
-        """Whether the manifest speaks of another version than the newest."""
-        if self.head is None or self.manifest is None:
+        """Whether the manifest speaks of another version than the newest, or of one although there is none."""
+        if self.manifest is None:
             return False
+        if self.head is None:
+            return self.gone and self.manifest.status is not Status.DELETED
         now = Source(etag=self.head.etag, version_id=self.head.version_id, last_modified=self.head.last_modified)
         return not speaks_of(self.manifest, now)
 
@@ -42,15 +53,17 @@ async def in_s3(key: str, bucket: str, settings: Settings) -> Shown:
         client = await app.Aws(settings, stack).client("s3", app.DATA)
         head = await s3.Uploads(client, owner=settings.bucket_owner).head(bucket, key)
         store = s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner)
-        return await _shown(key, bucket, head, store, several_buckets=settings.several_buckets)
+        return await _shown(key, bucket, head, store, looked=True, several_buckets=settings.several_buckets)
 
 
 async def in_folder(key: str, out: Path) -> Shown:
     """What the folder that `process` wrote to says."""
-    return await _shown(key, "local", None, FolderStore(out), several_buckets=False)
+    return await _shown(key, "local", None, FolderStore(out), looked=False, several_buckets=False)
 
 
-async def _shown(key: str, bucket: str, head: Head | None, store: Store, *, several_buckets: bool) -> Shown:
+async def _shown(
+    key: str, bucket: str, head: Head | None, store: Store, *, looked: bool, several_buckets: bool
+) -> Shown:
     at = places.Places(name=places.name(bucket, key, several_buckets=several_buckets))
     page = await Page.read(store, at)
     source = page.manifest.source if page.manifest else Source()
@@ -59,4 +72,12 @@ async def _shown(key: str, bucket: str, head: Head | None, store: Store, *, seve
     if version_of.etag and version_of.last_modified:
         version = places.version(bucket, key, version_of.version_id, version_of.etag, version_of.last_modified)
         outcome = await ledger.read_outcome(store, at, version)
-    return Shown(key=key, bucket=bucket, manifest_key=at.manifest, head=head, manifest=page.manifest, outcome=outcome)
+    return Shown(
+        key=key,
+        bucket=bucket,
+        manifest_key=at.manifest,
+        looked=looked,
+        head=head,
+        manifest=page.manifest,
+        outcome=outcome,
+    )

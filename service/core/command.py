@@ -6,6 +6,7 @@ pixels and allocations, before its `-i`. File names are constants: no key, title
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import ffmpeg
@@ -25,6 +26,7 @@ _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has be
 _SOUND_FRAGMENT = 2_000_000  # microseconds; a GOP's length, so that both kinds of track seek alike
 
 _PROGRESS = re.compile(r"out_time_us=(-?[0-9]{1,18})")
+_ADVANCES = re.compile(r"(frame|out_time_us|total_size)= *(-?[0-9]{1,18})")
 
 #: Decoders whose name is not their codec's.
 _DECODERS = {
@@ -174,7 +176,7 @@ def _stripped() -> dict[str, Any]:
 def decode(clip: Clip, limits: Limits) -> list[str]:
     """Decode the picture and every sound track, and write nothing; the first error ends it."""
     source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **_guarded(clip.sniffed, limits))
-    indices = [stream.index for stream in (clip.video, *clip.audio) if stream]
+    indices = [stream.index for stream in (clip.video, *clip.sounds) if stream]
     return _ffmpeg(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
 
 
@@ -209,7 +211,32 @@ def inspect(demuxer: str, name: str) -> list[str]:
     ]
 
 
+def trials() -> list[tuple[str, list[str]]]:
+    """Commands that encode a moment of made-up picture and sound, each with the name of its encoder."""
+    sources = {"libx264": "testsrc2=size=64x64:duration=0.2", "aac": "sine=duration=0.2"}
+    flags = ["-nostdin", "-hide_banner", "-v", "error", "-f", "lavfi"]
+    return [
+        (codec, ["ffmpeg", *flags, "-i", source, "-c:v" if codec == "libx264" else "-c:a", codec, "-f", "null", "-"])
+        for codec, source in sources.items()
+    ]
+
+
 def progress_seconds(line: str) -> float | None:
     """How far a command is, in seconds of output, from a line of `-progress`; None for other lines."""
     found = _PROGRESS.fullmatch(line.strip())
     return max(0.0, int(found[1]) / 1_000_000) if found else None
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Tells lines of `-progress` that say something new: ffmpeg 7 goes on printing them while nothing advances."""
+
+    _furthest: dict[str, int] = field(default_factory=dict, init=False)
+
+    def advances(self, line: str) -> bool:
+        """Whether it is further than ever: by frames, by seconds or by bytes."""
+        found = _ADVANCES.fullmatch(line.strip())
+        if not found or int(found[2]) <= self._furthest.get(found[1], 0):
+            return False
+        self._furthest[found[1]] = int(found[2])
+        return True

@@ -1,5 +1,7 @@
 """Why a step is planned, what it should cost, and what to do about a reason: text for people."""
 
+from fractions import Fraction
+
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import Reason
 from service.core.plan import Plan
@@ -22,7 +24,7 @@ def why(step: Step, media: Media) -> str:
             return f"{step.width} of {media.width} pixels wide, quality {step.quality}, {kept}"
         case Rendition(), Clip(video=video) if video:
             return (
-                f"{step.width} x {step.height} of {video.width} x {video.height}, {float(_rate(step)):.4g} frames/s, "
+                f"{step.width} x {step.height} of {video.width} x {video.height}, {_rate(step):.4g} frames/s, "
                 f"CRF {step.crf}, at most {step.max_bit_rate // 1000} kb/s"
             )
         case Sound(), Clip():
@@ -40,8 +42,7 @@ def why(step: Step, media: Media) -> str:
 
 def _rate(step: Rendition) -> float:
     """Frames a second."""
-    over, _, under = step.frame_rate.partition("/")
-    return int(over) / int(under or 1)
+    return float(Fraction(step.frame_rate))
 
 
 def cpu_seconds(step: Step, media: Media) -> float:

@@ -59,10 +59,11 @@ def check_timeline(clip: Clip, timeline: Timeline) -> None:
     if not clip.duration or not set(clip.container.split(",")) & _DECLARING:
         return
     tolerated = max(1.0, clip.duration * _TOLERANCE, timeline.longest_gap)
-    if clip.duration - timeline.reach > tolerated:
+    reach = max(timeline.reach, timeline.end)  # the declared duration counts from zero, whatever begins later
+    if clip.duration - reach > tolerated:
         raise Rejected(
             Reason.DAMAGED,
-            f"It should last {clip.duration:.1f} s, but ends after {timeline.reach:.1f} s: it was cut off.",
+            f"It should last {clip.duration:.1f} s, but ends after {reach:.1f} s: it was cut off.",
         )
 
 
@@ -101,6 +102,7 @@ class Clock:
     _last: float = field(default=0.0, init=False)
     _gap: float = field(default=0.0, init=False)
     _packets: int = field(default=0, init=False)
+    _streams: set[int] = field(default_factory=set, init=False)
 
     def read(self, line: str) -> None:
         """One line of `stream,pts_time,dts_time,duration_time`, then names of side data; times are seconds or N/A.
@@ -111,6 +113,8 @@ class Clock:
             raise Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
         stream, pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "", "", "")[:4])
         main = stream == self.stream
+        if stream is not None:
+            self._streams.add(int(stream))
         time = dts if dts is not None else pts
         if time is None and not main:
             return  # nothing to learn; blank lines too, which ffprobe writes after a packet's side data
@@ -128,7 +132,12 @@ class Clock:
     def timeline(self) -> Timeline:
         """What was read."""
         return Timeline(
-            duration=self._main.length, packets=self._packets, longest_gap=self._gap, reach=self._all.length
+            duration=self._main.length,
+            packets=self._packets,
+            longest_gap=self._gap,
+            reach=self._all.length,
+            end=max(0.0, self._all.end),
+            streams=tuple(sorted(self._streams)),
         )
 
     def _step(self, time: float) -> None:

@@ -55,13 +55,16 @@ class AudioStream:
 class Timeline:
     """What the packets of the main track say: seconds from first to last, and the longest gap between two.
 
-    `reach` is from the first to the last packet of any track.
+    `reach` is from the first to the last packet of any track, `end` where the last one ends, from zero; `streams` are
+    the indices of the tracks that have packets, None where nobody counted.
     """
 
     duration: float
     packets: int
     longest_gap: float
     reach: float
+    end: float = 0.0
+    streams: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +89,14 @@ class Clip:
     def kind(self) -> Kind:
         """Video where there is a moving picture, else audio."""
         return "video" if self.video else "audio"
+
+    @property
+    def sounds(self) -> tuple[AudioStream, ...]:
+        """The sound tracks that have packets: phones and screen recorders declare some that stay empty."""
+        if self.timeline is None or self.timeline.streams is None:
+            return self.audio
+        heard = self.timeline.streams
+        return tuple(track for track in self.audio if track.index in heard)
 
     @property
     def seconds(self) -> float:

@@ -4,6 +4,7 @@ No segment of a plain name begins with `~` or is `manifest.json`; everything tha
 So no two of these keys are equal, and none is a folder of the other, in S3 and on disk alike.
 """
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote, unquote
@@ -12,6 +13,7 @@ AREAS = ("media/", "quarantine/", "records/", "work/")
 
 _MAX_NAME = 700  # bytes; S3 allows 1024 for the whole key, and ours add up to 140
 _MAX_SEGMENT = 200  # bytes; file systems allow 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # C0, DEL and C1: the same in every version of Unicode
 
 
 def name(bucket: str, key: str, *, several_buckets: bool) -> str:
@@ -31,7 +33,7 @@ def _plain(key: str) -> bool:
 def _plain_segment(segment: str) -> bool:
     if segment in {"", ".", "..", "manifest.json"} or segment.startswith("~"):
         return False
-    return len(segment.encode()) <= _MAX_SEGMENT and segment.isprintable()
+    return len(segment.encode()) <= _MAX_SEGMENT and not _CONTROL.search(segment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ def is_dead(folder: str, message_id: str, receive_count: int) -> bool:
 
 
 def _message(message_id: str) -> str:
-    return sha256(message_id.encode()).hexdigest()[:10]
+    return sha256(message_id.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def url(base: str, key: str) -> str:

@@ -129,8 +129,8 @@ def _clip_steps(clip: Clip, rules: Rules) -> list[Step]:
     if clip.video:
         steps += ladder.rungs(clip.video, rules.video, frame_rate=_frame_rate(clip, rules), bit_rate=_bit_rate(clip))
         steps.append(_poster(clip, rules))
-    if clip.audio:
-        steps.append(_sound(_best(clip.audio), rules))
+    if clip.sounds:
+        steps.append(_sound(_best(clip.sounds), rules))
     return steps
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.core.tracks import AudioTrack, VideoTrack
 
@@ -57,8 +57,8 @@ class File(Document):
 class Hint(Document):
     """What a page may show while the picture loads: base64 ThumbHash and `#rrggbb`."""
 
-    thumbhash: str
-    color: str
+    thumbhash: str = Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$", max_length=64)
+    color: str = Field(pattern=r"^#[0-9a-f]{6}$")
     alpha: bool = False
 
 

@@ -1,12 +1,34 @@
 """Is it what was asked for? A command's exit code does not say (ffmpeg ends with 0 on truncated and corrupt input)."""
 
+from dataclasses import dataclass
+
 from service.core.boxes import Index
 from service.core.media import Clip
-from service.core.outcome import Reason, Rejected
-from service.core.step import Rendition, Sound
+from service.core.outcome import Reason, Rejected, Unavailable
+from service.core.step import Progressive, Rendition, Sound
 
 _LEAST_TOLERANCE = 1.0  # seconds
 _TOLERANCE = 0.02  # of the duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a file that was made holds: kinds of streams as ffprobe names them, sorted, and seconds, if it says so."""
+
+    kinds: tuple[str, ...]
+    duration: float | None
+
+
+def check_progressive(step: Progressive, found: Found, *, seconds: float) -> None:
+    """Whether the joined file holds its tracks, the longest of which lasts `seconds`; the upload is not at fault.
+
+    :raises Unavailable: when it does not.
+    """
+    expected = tuple(sorted(kind for kind, track in (("video", step.video), ("audio", step.audio)) if track))
+    if found.kinds != expected:
+        raise Unavailable(f"tracks were joined to {found.kinds}, not {expected}")
+    if found.duration is None or abs(found.duration - seconds) > max(_LEAST_TOLERANCE, seconds * _TOLERANCE):
+        raise Unavailable(f"tracks of {seconds:.1f} s were joined to {found.duration} s")
 
 
 def check_track(step: Rendition | Sound, index: Index, clip: Clip) -> None:

@@ -35,7 +35,8 @@ class Publisher:
             if again:
                 await self.tell(page)
             return
-        await self._alias(page, result.serving)
+        had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
+        await self._alias(page, result.serving, had)
         outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
             update={
                 "media": asdict(result.media),
@@ -88,12 +89,12 @@ class Publisher:
         return len(failures)
 
     async def mend(self, page: Page) -> None:
-        """Make the aliases those of what is served: a try that died, or lost a race, may have left its own.
+        """Make the aliases those of what is served, if anything is: a try that died or lost a race may have left some.
 
         :raises Conflict: when the manifest was replaced meanwhile, so that these aliases may be wrong by now.
         """
-        if page.manifest and page.manifest.serving:
-            await self._alias(page, page.manifest.serving)
+        if page.manifest:
+            await self._alias(page, page.manifest.serving, await self.store.keys(page.at.aliases))
             await page.check()
 
     async def tell(self, page: Page) -> None:
@@ -126,12 +127,11 @@ class Publisher:
             cpu_seconds=outcome.spent.cpu_seconds if outcome.spent else None,
         )
 
-    async def _alias(self, page: Page, serving: Serving) -> None:
-        """Copy named products to their stable places; those that nothing fills any more are removed."""
-        had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
+    async def _alias(self, page: Page, serving: Serving | None, had: list[str]) -> None:
+        """Copy named products to their stable places; of what was there, all that nothing fills any more is removed."""
         copies = {
             page.at.key(product.alias_url): (page.at.key(product.url), product.content_type)
-            for product in serving.products
+            for product in (serving.products if serving else ())
             if product.alias_url
         }
         await together(

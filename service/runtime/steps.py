@@ -1,7 +1,6 @@
 """Performs the steps of a group with one decode: files in the scratch directory, then a record of them all."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,11 +10,13 @@ from typing import TypeVar, assert_never
 from service import metrics
 from service.core import command, dash, playlists, products, sniff, tracks, verify
 from service.core.media import Clip, Media, Picture
+from service.core.outcome import Reason, Rejected, Unavailable
 from service.core.plan import Assemble, Draw, Encode, Group, Named, group_digest
 from service.core.recipe import Limits
 from service.core.record import File, Hint, Record, Spent, StepRecord
 from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Variant
 from service.core.tracks import AudioTrack, VideoTrack
+from service.runtime import made
 from service.runtime.ledger import Ledger
 from service.runtime.progress import Stopwatch
 from service.runtime.tools import Films, Pictures, Target
@@ -119,8 +120,8 @@ class Performer:
         track, playlist, i_frames = (one.name for one in products.expected(step))
         index = await self.films.index(folder / track)
         verify.check_track(step, index, clip)
-        (folder / playlist).write_text(playlists.media(index, file=track))
-        (folder / i_frames).write_text(playlists.i_frames(index, file=track))
+        made.write(folder / playlist, playlists.media(index, file=track))
+        made.write(folder / i_frames, playlists.i_frames(index, file=track))
         video = tracks.video_track(
             index,
             file=track,
@@ -136,7 +137,7 @@ class Performer:
         track, playlist = (one.name for one in products.expected(step))
         index = await self.films.index(folder / track)
         verify.check_track(step, index, clip)
-        (folder / playlist).write_text(playlists.media(index, file=track))
+        made.write(folder / playlist, playlists.media(index, file=track))
         audio = tracks.audio_track(
             index,
             file=track,
@@ -153,6 +154,8 @@ class Performer:
             Target(file=products.poster_file(format_), width=step.width, height=step.height, format=format_, quality=q)
             for format_, q in zip(step.formats, step.quality, strict=True)
         ]
+        if not made.is_file(folder / command.POSTER):
+            raise Rejected(Reason.DAMAGED, "No frame of it could be decoded.")
         drawn = await self.pictures.draw(
             folder, command.POSTER, targets, formats=("PNG",), background="#000000", limits=limits
         )
@@ -176,8 +179,11 @@ class Performer:
     async def _progressive(self, step: Progressive, folder: Path, ledger: Ledger) -> Spent:
         files = [await _local(digest, folder, ledger) for digest in (step.video, step.audio) if digest]
         (target,) = products.expected(step)
+        lasts = _longest([track for digest in (step.video, step.audio) if digest for track in _tracks(digest, ledger)])
         argv = command.remux(files, target.name)
-        return await self.films.run(folder, argv, seconds=1.0, on_share=lambda _share: None)
+        spent = await self.films.run(folder, argv, seconds=lasts, on_share=lambda _share: None)
+        verify.check_progressive(step, await self.films.inspect(folder, target.name), seconds=lasts)
+        return spent
 
     async def _commit(
         self, group: Group, steps: Sequence[StepRecord], spent: Spent, folder: Path, ledger: Ledger
@@ -231,19 +237,12 @@ async def _record(
 
 
 async def _file(expected: products.Expected, folder: Path) -> File:
-    path = folder / expected.name
+    size, sha256 = await asyncio.to_thread(made.measured, folder / expected.name)
+    if size == 0:
+        raise Unavailable(f"{expected.name} was made empty")
     return File(
-        name=expected.name,
-        content_type=expected.content_type,
-        bytes=path.stat().st_size,
-        sha256=await asyncio.to_thread(_sha256, path),
-        product=expected.entry,
+        name=expected.name, content_type=expected.content_type, bytes=size, sha256=sha256, product=expected.entry
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def _local(digest: str, folder: Path, ledger: Ledger) -> str:
@@ -251,7 +250,8 @@ async def _local(digest: str, folder: Path, ledger: Ledger) -> str:
     record, step = ledger.done[digest]
     track = step.files[0]
     path = folder / track.name
-    if not path.exists():
+    if not made.is_file(path):
+        made.remove(path)
         await ledger.store.download(record.folder + track.name, path)
     return track.name
 
@@ -262,8 +262,13 @@ def _package(step: Package, folder: Path, ledger: Ledger) -> None:
     videos = [_placed(record, done.video) for record, done in found if done.video]
     audios = [_placed(record, done.audio) for record, done in found if done.audio]
     hls_file, dash_file = products.expected(step)
-    (folder / hls_file.name).write_text(playlists.multivariant(videos, audios))
-    (folder / dash_file.name).write_text(dash.manifest(videos, audios, duration=_longest([*videos, *audios])))
+    made.write(folder / hls_file.name, playlists.multivariant(videos, audios))
+    made.write(folder / dash_file.name, dash.manifest(videos, audios, duration=_longest([*videos, *audios])))
+
+
+def _tracks(digest: str, ledger: Ledger) -> list[VideoTrack | AudioTrack]:
+    _, step = ledger.done[digest]
+    return [track for track in (step.video, step.audio) if track]
 
 
 def _longest(found: Sequence[VideoTrack | AudioTrack]) -> float:

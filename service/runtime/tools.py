@@ -11,6 +11,7 @@ from service.core.recipe import Limits
 from service.core.record import Hint, Spent
 from service.core.sniff import StreamFile
 from service.core.step import ImageFormat
+from service.core.verify import Found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,4 +80,10 @@ class Films(Protocol):
         """The index of a track that was just made.
 
         :raises Rejected: `damaged`, when nothing that can be played was written.
+        """
+
+    async def inspect(self, folder: Path, name: str) -> Found:
+        """What an MP4 file that was just made holds.
+
+        :raises Unavailable: when it can't be read.
         """

@@ -228,15 +228,13 @@ class Worker:
             return verdict
         try:
             attempts = await self.pipeline.note_failure(job, message, error)
-            verdict = outcome.decide(error, attempts=attempts, jitter=self.jitter)
-            if isinstance(verdict, DeadLetter) and verdict.publish_failed:
-                await self.pipeline.give_up(job, message)
         except Exception as worse:
             log.warning("failure_not_recorded", error=repr(worse))
-            return outcome.decide(error, attempts=1, jitter=self.jitter)
-        return verdict
+            attempts = 1
+        return outcome.decide(error, attempts=attempts, jitter=self.jitter)
 
     async def _settle(self, message: Message, verdict: Verdict, job: Job | None) -> None:
+        """A dead letter goes before its failure is published: what is published is not looked at again."""
         match verdict:
             case Done():
                 await self.queue.delete(message)
@@ -244,7 +242,10 @@ class Worker:
                 await self.queue.release(message, after)
             case DeadLetter(reason=reason, detail=detail, publish_failed=failed):
                 body = jobs.envelope(_again(job)) if failed and job else message.body
-                if await self.queue.bury(body, reason=reason, detail=detail, message_id=message.id):
+                buried = await self.queue.bury(body, reason=reason, detail=detail, message_id=message.id)
+                if failed and job:
+                    await self.pipeline.give_up(job, message)
+                if buried:
                     await self.queue.delete(message)
                 else:
                     await self.queue.release(message, outcome.MAX_BACKOFF)

@@ -3,6 +3,8 @@
 import asyncio
 import dataclasses
 import json
+import re
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from service.core.outcome import Misconfigured, Reason, Rejected, Unavailable
 from service.core.recipe import Limits
 from service.core.record import Spent
 from service.core.sniff import StreamFile
+from service.core.verify import Found
+from service.runtime import made
 from service.tools import limits as sandbox_limits
 from service.tools.limits import Finished, Usage
 from service.tools.sandbox import Sandbox
@@ -23,7 +27,12 @@ _PROBE_SECONDS = 60
 _PACKETS_SECONDS = 900  # reading a six-hour film from disk takes a minute or two
 _SECONDS_A_SECOND = 30  # of encoding, for each second of the source: a slow core and a full ladder
 _LEAST_SECONDS = 600
-_STALL_SECONDS = 120.0
+_STALL_SECONDS = 600.0  # an index is put in front without a word: a large file is copied once for it
+_MEMORY = "Cannot allocate memory"
+#: What it says when it is the tool that is wrong, not the file.
+_WRONG_TOOL = re.compile(
+    r"Unknown (?:en|de)coder '|Unrecognized option '|Option [^\n]{0,200}not found|No such filter: '"
+)
 _MAX_FILE = 200_000_000_000  # bytes; what a file system holds is the caller's to know
 
 
@@ -61,7 +70,9 @@ class FFmpeg:
         lasts = float(1 / clip.video.frame_rate) if clip.video else 0.0
         clock = Clock(limits=limits, stream=stream.index, packet_seconds=lasts)
         argv = command.packets(clip.sniffed, limits)
-        await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PACKETS_SECONDS), on_line=clock.read)
+        finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PACKETS_SECONDS), on_line=clock.read)
+        if finished.returncode < 0 or _WRONG_TOOL.search(finished.errors):
+            raise _unreadable(finished, clip.sniffed)
         return clock.timeline()
 
     async def run(
@@ -71,11 +82,13 @@ class FFmpeg:
 
         :raises Rejected: `damaged`, or the limit that it broke.
         """
+        progress = command.Progress()
 
-        def read(line: str) -> None:
+        def read(line: str) -> bool:
             at = command.progress_seconds(line)
             if at is not None and seconds > 0:
                 on_share(min(0.99, at / seconds))
+            return progress.advances(line)
 
         wall = max(_LEAST_SECONDS, seconds * _SECONDS_A_SECOND)
         finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(wall, stall=True), on_line=read)
@@ -89,6 +102,32 @@ class FFmpeg:
         :raises Rejected: `damaged`, when nothing that can be played was written.
         """
         return await asyncio.to_thread(_index, path)
+
+    async def inspect(self, folder: Path, name: str) -> Found:
+        """What an MP4 file that was just made holds.
+
+        :raises Unavailable: when it can't be read.
+        """
+        finished = await self._sandbox.run(
+            command.inspect("mov", name), cwd=folder, limits=self._limits(_PROBE_SECONDS)
+        )
+        try:
+            document = json.loads(finished.stdout)
+            kinds = tuple(sorted(str(stream["codec_type"]) for stream in document["streams"]))
+            return Found(kinds=kinds, duration=float(document["format"]["duration"]))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise Unavailable(f"{name} was made, but can't be read: {finished.errors[-200:].strip()}") from error
+
+    async def check_encoders(self, folder: Path) -> None:
+        """Encode a moment of picture and of sound, as every job does.
+
+        :raises Misconfigured: when ffmpeg can't.
+        """
+        for codec, argv in command.trials():
+            finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PROBE_SECONDS))
+            if finished.returncode != 0:
+                said = finished.errors.strip()[-200:]
+                raise Misconfigured(f"ffmpeg can't encode with {codec}: install a build that has it ({said})")
 
     async def version(self, folder: Path) -> str:
         """As ffmpeg says it, such as `5.1.9-0+deb12u1`.
@@ -126,18 +165,22 @@ def _index(path: Path) -> Index:
         return file.read(length)
 
     try:
-        with path.open("rb") as file:
+        with made.opened(path) as file:
             return boxes.read_index(read, path.stat().st_size)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Rejected) as error:
         raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
 
 
-def _unreadable(finished: Finished, sniffed: StreamFile) -> Rejected:
+def _unreadable(finished: Finished, sniffed: StreamFile) -> Exception:
     """ffprobe could not open it: the end of what it said tells what kind of failure that is."""
+    if error := _not_the_file(finished):
+        return error
     if finished.returncode < 0:
         return Rejected(Reason.DAMAGED, "Reading its headers crashed the reader.")
     if "max_streams" in finished.errors:
         return Rejected(Reason.TOO_MANY_STREAMS, "It has more tracks than are accepted.")
+    if "max pixel count" in finished.errors:
+        return Rejected(Reason.TOO_MANY_PIXELS, "Its picture has more pixels than are accepted.")
     if "encryption" in finished.errors:
         return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
     if not sniffed.certain or "whitelist" in finished.errors:
@@ -145,9 +188,22 @@ def _unreadable(finished: Finished, sniffed: StreamFile) -> Rejected:
     return Rejected(Reason.DAMAGED, "Its headers could not be read: the file is damaged or incomplete.")
 
 
+def _not_the_file(finished: Finished) -> Exception | None:
+    """A SIGKILL that is not ours is the kernel's, for want of memory on this machine; our own were raised before."""
+    if finished.returncode == -signal.SIGKILL:
+        return Unavailable("the decoder was killed, perhaps for want of memory")
+    if found := _WRONG_TOOL.search(finished.errors):
+        return Misconfigured(f"ffmpeg is not the build that is needed: it says {found[0]!r}")
+    return None
+
+
 def _failed(finished: Finished) -> Exception:
     if "No space left on device" in finished.errors:
         return Unavailable("the scratch disk is full")
+    if error := _not_the_file(finished):
+        return error
     if finished.returncode < 0:
         return Rejected(Reason.DAMAGED, "Decoding it crashed the decoder.")
+    if _MEMORY in finished.errors:  # by our limit on one block: a header has asked for too much
+        return Rejected(Reason.MEMORY_LIMIT, "Decoding it takes more memory than is allowed.")
     return Rejected(Reason.DAMAGED, "It could not be decoded: the file is damaged or incomplete.")

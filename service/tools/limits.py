@@ -10,7 +10,7 @@ from service.core.outcome import Reason, Rejected
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Ceilings of one child: `stall_seconds` is the longest time without a line on its standard output.
+    """Ceilings of one child: `stall_seconds` is the longest time without a line of progress on its standard output.
 
     `memory_bytes` is resident memory, descendants included; `file_bytes` the length of any one file it writes.
     """

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from service.core import command
 from service.core.media import Picture
-from service.core.outcome import Reason, Rejected
+from service.core.outcome import Reason, Rejected, Unavailable
 from service.core.recipe import Limits
 from service.core.record import Hint
 from service.runtime.tools import Drawn, Target
@@ -20,6 +20,7 @@ from service.tools.sandbox import Sandbox
 _INSPECT_SECONDS = 20
 _DRAW_SECONDS = 300  # an animation of a thousand frames, or the largest picture in every format
 _MAX_FILE = 2_000_000_000
+_SAID = 500  # characters of a child's answer that are logged
 _PICTURE = TypeAdapter(Picture)
 
 
@@ -62,14 +63,41 @@ class Painter:
             "placeholder": True,
         }
         done, usage = await self._sandbox.call("render", request, cwd=folder, limits=self._limits(_DRAW_SECONDS))
-        placeholder = done.get("placeholder")
-        hint = Hint.model_validate(placeholder) if placeholder else None
-        return Drawn(hint=hint, spent=spent(usage))
+        _check(done.get("outputs"), targets, folder)
+        return Drawn(hint=_hint(done.get("placeholder")), spent=spent(usage))
 
     def _limits(self, seconds: float) -> sandbox_limits.Limits:
         return sandbox_limits.Limits(
             wall_seconds=seconds, cpu_seconds=int(seconds), memory_bytes=self._memory, file_bytes=_MAX_FILE
         )
+
+
+def _hint(said: object) -> Hint | None:
+    """It goes into a public document, and comes from a child that has seen the upload."""
+    try:
+        return Hint.model_validate(said) if said else None
+    except ValidationError as error:
+        raise Rejected(Reason.DAMAGED, "Drawing it gave nonsense.") from error
+
+
+def _check(said: object, targets: Sequence[Target], folder: Path) -> None:
+    """Whether every file is there, as it was asked for.
+
+    :raises Unavailable: when one is not; the upload is not at fault.
+    """
+    expected = [
+        {"file": one.file, "width": one.width, "height": one.height, "bytes": _size(folder / one.file)}
+        for one in targets
+    ]
+    if said != expected or not all(one["bytes"] for one in expected):
+        raise Unavailable(f"drawing gave {str(said)[:_SAID]}, not {expected}")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _request(source: str, formats: Sequence[str], limits: Limits) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Child:
         self,
         limits: Limits,
         *,
-        on_line: Callable[[str], None] | None,
+        on_line: Callable[[str], bool | None] | None,
         stdout_bytes: int,
         on_kill: Callable[[str], None],
     ) -> None:
@@ -35,7 +35,8 @@ class Child:
         self._on_kill = on_kill
         self._errors = Tail(ERROR_BYTES)
         self._kept = Kept(stdout_bytes, self._overflow)
-        self._lines = Lines(LINE_BYTES, on_line, self._overflow) if on_line else None
+        self._on_line = on_line
+        self._lines = Lines(LINE_BYTES, self._read, self._overflow) if on_line else None
         self._pid: int | None = None  # until it has been waited for: so long the number is its own
         self._stopped = False
         self._error: Exception | None = None
@@ -86,7 +87,7 @@ class Child:
         return None
 
     def _hear(self, piece: bytes) -> None:
-        if b"\n" in piece:
+        if b"\n" in piece and not self._lines:
             self._heard = _now()
         if self._stopped:
             return
@@ -94,6 +95,11 @@ class Child:
             (self._lines or self._kept).feed(piece)
         except Exception as error:  # the caller's own, raised to the caller
             self._stop("caller", error)
+
+    def _read(self, line: str) -> None:
+        """A line is progress unless `on_line` says that it is not."""
+        if self._on_line and self._on_line(line) is not False:
+            self._heard = _now()
 
     def _overflow(self) -> None:
         self._stop(Excess.OUTPUT, rejection(Excess.OUTPUT, self._limits))

@@ -134,8 +134,9 @@ def test_blank_lines_are_no_packets():
 def test_other_track_without_times():
     """A packet of another track that says nothing changes nothing, before the main track's first one neither."""
     alone = heard(["0,90.0,90.0,1.0"])
-    assert alone == heard(["0,90.0,90.0,1.0", "1,N/A,N/A,N/A"])
-    assert alone == heard(["1,N/A,N/A,N/A", "", "0,90.0,90.0,1.0"])
+    both = replace(alone, streams=(0, 1))
+    assert both == heard(["0,90.0,90.0,1.0", "1,N/A,N/A,N/A"])
+    assert both == heard(["1,N/A,N/A,N/A", "", "0,90.0,90.0,1.0"])
 
 
 @pytest.mark.parametrize(

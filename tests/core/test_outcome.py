@@ -10,6 +10,7 @@ from service.core import outcome
 from service.core.outcome import (
     Abandon,
     Conflict,
+    Crowded,
     DeadLetter,
     Done,
     Forged,
@@ -45,6 +46,8 @@ SETTLED = [
     (Interrupted("draining"), Retry(after=0, counts=False)),
     (Unknown("type 'approve'"), Retry(after=300, counts=False)),
     (Misconfigured("no such queue"), Retry(after=900, counts=False)),
+    (Crowded("somebody else is at the key"), Retry(after=60, counts=False)),
+    (OSError(28, "No space left on device"), Retry(after=60, counts=False)),
     (Poison("no JSON"), DeadLetter(reason="poison", detail="no JSON", publish_failed=False)),
     (Forged("not ours"), DeadLetter(reason="forged", detail="not ours", publish_failed=False)),
 ]

@@ -133,7 +133,7 @@ class Life(RuleBasedStateMachine):
             shutil.rmtree(self.site.scratch)
 
     def _check(self) -> None:
-        self.site.check(*KEYS, ready=False, aliases=False)  # see STALE in test_races
+        self.site.check(*KEYS, ready=False)
         given_up = {json.loads(dead.body)["source"]["key"] for dead in self.queue.dead or ()}
         for key in KEYS:
             newest, found = self.site.uploads.newest(key), self.site.manifest(key)

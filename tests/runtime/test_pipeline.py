@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.job import Job
+from service.core.job import Job, Type
 from service.core.manifest import Manifest, Status
 from service.core.outcome import Crowded, Misconfigured, Reason, Unavailable
 from service.runtime import progress
@@ -100,6 +100,21 @@ async def test_what_a_dead_worker_left_of_a_former_version_is_swept(site: Site) 
     await site.process(KEY, received("newer"))
     await site.process(KEY, received("dead", 2))
     site.check(KEY)
+
+
+@pytest.mark.parametrize("type_", ["process", "reprocess"])
+async def test_what_a_dead_worker_copied_to_aliases_is_mended(type_: Type, site: Site) -> None:
+    """Killed before its manifest; the next upload is refused: the aliases are those of the former, or none."""
+    for former in ("none", "one"):
+        if former == "one":
+            site.uploads.put(KEY, photo(note="former"))
+            await site.process(KEY, received("former"))
+        site.uploads.put(KEY, photo(note="dead", width=500))
+        await _killed(site, "copy", received(f"dead after {former}"))
+        site.uploads.put(KEY, photo(fault="damaged", note=former))
+        await site.process(KEY, received(f"refused after {former}"))
+        await site.process(KEY, received(f"dead after {former}", 2), type_=type_)
+        site.check(KEY, ready=False)
 
 
 async def _killed(site: Site, call: str, message: Message) -> None:

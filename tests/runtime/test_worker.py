@@ -12,6 +12,7 @@ import pytest
 from service.core import job as jobs
 from service.core.job import Input, Job
 from service.core.outcome import Misconfigured, Reason, Rejected, Superseded, Throttled, Unavailable
+from service.runtime.lease import Message
 from service.runtime.worker import Pulse, Terms, Worker
 from tests.fakes import Dead, FakePipeline, FakeQueue, Letter
 from tests.runtime.instant import instantly, now
@@ -421,17 +422,36 @@ async def test_a_failure_that_cannot_be_written_down_is_a_failure_all_the_same(e
 
 
 @instantly
-async def test_nothing_is_buried_before_its_failure_is_published() -> None:
-    """Where giving up fails, the message stays in the queue."""
+async def test_a_failure_is_published_once_its_dead_letter_is_sent() -> None:
+    """The dead-letter queue does not answer at first: the message comes back, and is buried and given up then."""
+    bench = Bench(pipeline=FakePipeline(work=failing(Unavailable("S3 is down")), failures=["a.jpg"] * 4))
+
+    async def down(call: str) -> None:
+        if call.startswith("bury") and now() < 5:
+            raise Unavailable("SQS is down")
+
+    bench.queue.wire.before = down
+    bench.put("a.jpg")
+    await bench.run(40)
+    assert (1, ["a.jpg"], {}) == (len(bench.queue.dead or ()), bench.pipeline.given_up, bench.queue.letters)
+    assert ["bury internal", "bury internal", "delete message-0"] == bench.settled
+
+
+@instantly
+async def test_a_dead_letter_whose_failure_cannot_be_published_is_sent_again() -> None:
+    """The message comes back until the page says so; an operator may find the letter twice."""
+    failures = [Unavailable("S3 is down")]
 
     class Stuck(FakePipeline):
-        async def give_up(self, *_: Any) -> None:
-            raise Unavailable("S3 is down")
+        async def give_up(self, job: Job, message: Message) -> None:
+            if failures:
+                raise failures.pop()
+            await super().give_up(job, message)
 
     bench = Bench(pipeline=Stuck(work=failing(Unavailable("S3 is down")), failures=["a.jpg"] * 4))
     bench.put("a.jpg")
-    await bench.run(5)
-    assert (["release 15"], []) == (bench.settled, bench.queue.dead)
+    await bench.run(60)
+    assert (2, ["a.jpg"], {}) == (len(bench.queue.dead or ()), bench.pipeline.given_up, bench.queue.letters)
 
 
 @pytest.mark.parametrize("call", ["delete", "release", "bury"])

@@ -52,6 +52,7 @@ def eat_memory() -> None:
     while True:
         hoard.append(b"x" * (10 * MEGABYTE))
         print(len(hoard) * 10, flush=True)
+        time.sleep(0.005)
 
 
 def eat_memory_in_a_child() -> None:

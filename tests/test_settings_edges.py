@@ -1,0 +1,126 @@
+"""Settings that would do nothing, or fail only later: refused at start, by name."""
+
+import json
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from service import app, config
+from service.core.outcome import Misconfigured
+
+NEEDED = {
+    "MEDIA_QUEUE_URL": "http://sqs.example/q",
+    "MEDIA_INPUT_BUCKETS": "uploads",
+    "MEDIA_OUTPUT_BUCKET": "published",
+    "MEDIA_PUBLIC_URL": "https://media.example",
+}
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture(name="refused")
+def _refused(monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """What is said of an environment that is all right but for these variables."""
+
+    def refused(**wrong: str) -> str:
+        for name, value in {**NEEDED, **wrong}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(Misconfigured) as raised:
+            config.load()
+        return str(raised.value)
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    "address", ["foo", "localhost:4566", "ftp://a", "http://", "http://:4566", "http://a:b", "http://a:0", "http://["]
+)
+def test_an_endpoint_has_a_scheme_and_a_host(address: str, refused: Refused) -> None:
+    """Botocore would say so only when the first client is made."""
+    told = refused(AWS_ENDPOINT_URL=address)
+    assert f"AWS_ENDPOINT_URL: {address!r} is no address such as http://localhost:4566" == told
+
+
+@pytest.mark.parametrize("address", ["http://localhost:4566", "https://s3.example", "http://[::1]:4566"])
+def test_endpoints(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a port or without."""
+    for name, value in {**NEEDED, "AWS_ENDPOINT_URL": address}.items():
+        monkeypatch.setenv(name, value)
+    assert address == config.load().aws_endpoint_url
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("MEDIA_SLOT", "MEDIA_SLOT: there is no such setting; is it MEDIA_SLOTS?"),
+        ("MEDIA_INPUT_BUCKET", "MEDIA_INPUT_BUCKET: there is no such setting; is it MEDIA_INPUT_BUCKETS?"),
+        ("media_slot", "media_slot: there is no such setting; is it MEDIA_SLOTS?"),
+        ("MEDIA_AWS_REGION", "MEDIA_AWS_REGION: there is no such setting; is it AWS_REGION?"),
+        ("MEDIA_QQQQ", "MEDIA_QQQQ: there is no such setting"),
+    ],
+)
+def test_a_misspelt_setting_is_refused(name: str, told: str, refused: Refused) -> None:
+    """It would do nothing, and nobody would know."""
+    assert told == refused(**{name: "3"})
+
+
+def test_no_place_for_scratch(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a temporary folder is told which setting helps."""
+
+    def none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    assert "MEDIA_SCRATCH: is not set, and No usable temporary directory found" == refused()
+
+
+SCHEMA = app.recipe_schema()
+
+
+def _valid(recipe: str) -> bool:
+    document: dict[str, Any] = json.loads(json.dumps(tomllib.loads(recipe)))
+    return bool(jsonschema.Draft202012Validator(SCHEMA).is_valid(document))
+
+
+def test_the_shipped_recipe_is_as_its_schema_says() -> None:
+    """The schema is of a whole file."""
+    assert _valid(app.shipped_recipe())
+
+
+@pytest.mark.parametrize(
+    ("recipe", "valid"),
+    [
+        ("", True),
+        ('ignore = ["*.txt"]', True),
+        ("ignore = [1]", False),
+        ("[images]\nwidths = [320]", True),
+        ("[images]\nwidth = [320]", False),
+        ('[[prefix]]\nmatch = "a/"\n[prefix.video]\ncrf = 20', True),
+        ('[[prefix]]\nmatch = "a/"\nignore = ["*"]', False),
+        ("[[prefix]]\n[prefix.video]\ncrf = 20", False),
+        ('[[prefix]]\nmatch = ""', False),
+        ("[video]\nladder = [{ height = 240, max_bit_rate = 400_000 }]", True),
+        ("[video]\nladder = [{ height = 240 }]", False),
+        ("[sound]\nbit_rate = 1", False),
+    ],
+)
+def test_the_schema_says_what_the_reader_says(recipe: str, *, valid: bool) -> None:
+    """What is left out comes from the shipped recipe; what is unknown is refused."""
+    try:
+        app.read_recipe(recipe)
+    except Misconfigured:
+        read = False
+    else:
+        read = True
+    assert (valid, valid) == (_valid(recipe), read)
+
+
+def test_an_unreadable_recipe_is_named(tmp_path: Path) -> None:
+    """With what the system says."""
+    with pytest.raises(Misconfigured, match=r"gone\.toml can't be read"):
+        app.read_recipe_file(tmp_path / "gone.toml")
