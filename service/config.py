@@ -15,6 +15,7 @@ from service.core import places
 from service.core.job import Input
 from service.core.outcome import Misconfigured
 
+_SERVICE_LINKS = "MEDIA_WORKER_"  # what Kubernetes sets for a service of this name
 _PREFIX = "MEDIA_"
 _DOCTORED = {"missing": "is not set"}
 
@@ -126,7 +127,7 @@ def _unknown(environment: Iterable[str]) -> list[str]:
     """What to say of variables that begin like ours and are none; their case means nothing, as to pydantic."""
     fields = Settings.model_fields.items()
     known = {name.upper(): str(field.validation_alias or _PREFIX + name.upper()) for name, field in fields}
-    ours = (name for name in sorted(environment) if name.upper().startswith(_PREFIX))
+    ours = (n for n in sorted(environment) if n.upper().startswith(_PREFIX) and not n.startswith(_SERVICE_LINKS))
     return [_told_unknown(name, known) for name in ours if name.upper() not in known.values()]
 
 

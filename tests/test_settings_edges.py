@@ -124,3 +124,12 @@ def test_an_unreadable_recipe_is_named(tmp_path: Path) -> None:
     """With what the system says."""
     with pytest.raises(Misconfigured, match=r"gone\.toml can't be read"):
         app.read_recipe_file(tmp_path / "gone.toml")
+
+
+def test_service_links_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes tells of a service called media-worker in variables that begin like ours."""
+    monkeypatch.setenv("MEDIA_WORKER_SERVICE_HOST", "10.0.0.7")
+    needed = {"QUEUE_URL": "q", "INPUT_BUCKETS": "in", "OUTPUT_BUCKET": "out", "PUBLIC_URL": "https://media.example"}
+    for name, value in needed.items():
+        monkeypatch.setenv(f"MEDIA_{name}", value)
+    assert "q" == config.load().queue_url
