@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from service.aws import errors
 from service.aws.errors import translated
 from service.core import places
-from service.core.outcome import Conflict, Superseded, Unavailable
+from service.core.outcome import Conflict, Misconfigured, Superseded, Unavailable
 from service.runtime.ports import Head, Stored
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ class Uploads:
             try:
                 found = await self._client.head_object(Bucket=bucket, Key=key, **self._owner)
             except ClientError as error:
-                if errors.code(error) in _MISSING:
-                    return None
-                raise
+                if errors.code(error) not in _MISSING:
+                    raise
+                await self._check_bucket(bucket)
+                return None
         return Head(
             bucket=bucket,
             key=key,
@@ -58,6 +59,18 @@ class Uploads:
             size=found["ContentLength"],
             archived=_archived(found),
         )
+
+    async def _check_bucket(self, bucket: str) -> None:
+        """Tell a missing bucket from a missing object, which HEAD answers alike: nothing is withdrawn for the former.
+
+        :raises Misconfigured: when there is no such bucket.
+        """
+        try:
+            await self._client.head_bucket(Bucket=bucket, **self._owner)
+        except ClientError as error:
+            if errors.code(error) in _MISSING:
+                raise Misconfigured(f"there is no input bucket {bucket!r}: see MEDIA_INPUT_BUCKETS") from error
+            raise
 
     async def fetch(self, head: Head, path: Path) -> None:
         """Download exactly this version; botocore checks the checksum that S3 keeps, and the size is checked here.

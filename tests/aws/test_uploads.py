@@ -11,7 +11,7 @@ import pytest
 
 from scripts.resources import REGION, Client, Resources
 from service.aws import s3
-from service.core.outcome import Superseded, Unavailable
+from service.core.outcome import Misconfigured, Superseded, Unavailable
 from service.runtime import ports
 from tests.fakes import FakeUploads
 
@@ -269,3 +269,9 @@ async def test_every_call_names_the_owner_of_its_bucket(s3_client: Any, shared: 
     await store.delete(await store.keys(key))
     names = ["PutObject", "HeadObject", "GetObject", "CopyObject", "ListObjectsV2", "DeleteObjects"]
     assert dict.fromkeys(names, "000000000000") == calls
+
+
+async def test_a_missing_bucket_is_no_deleted_upload(s3_client: Any) -> None:
+    """HEAD answers 404 for both; only the one withdraws what was published."""
+    with pytest.raises(Misconfigured, match="no input bucket"):
+        await s3.Uploads(s3_client, owner=None).head(f"nowhere-{uuid4().hex}", "a.jpg")
