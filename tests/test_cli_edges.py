@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service import cli
+from service import cli, tables
 from service.commands import process
 from service.commands.show import Shown
 from service.core import manifest
@@ -213,7 +213,7 @@ def shown(status: Status, *, looked: bool, head: Head | None = None) -> Shown:
 def test_a_lost_delete_is_told(status: Status, *, looked: bool, lags: bool) -> None:
     """The object is gone, its products are not; a folder's sources are not looked for."""
     one = shown(status, looked=looked)
-    assert (lags, lags) == (one.lags, cli._advice(one).startswith("The object is gone"))
+    assert (lags, lags) == (one.lags, tables._advice(one).startswith("The object is gone"))
 
 
 async def test_a_worker_that_dies_is_no_wrong_setting() -> None:
