@@ -251,8 +251,12 @@ def test_health_says_how_the_worker_is(site: Site, tmp_path: Path) -> None:
                 return None
 
         assert wait_for(ready, seconds=10, what="readiness") == 200
-        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/healthz") as answer:
-            assert json.load(answer) == {"alive": True, "busy": 0, "slots": 2}
+
+        def idle() -> bool | None:  # S3 greets a new subscriber with a test event, which takes a slot for a moment
+            with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/healthz") as answer:
+                return json.load(answer) == {"alive": True, "busy": 0, "slots": 2} or None
+
+        assert wait_for(idle, seconds=10, what="an idle worker")
 
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
