@@ -1,37 +1,53 @@
 """The composition root: the one file that names concrete classes."""
 
 import asyncio
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
 
-from service import metrics
+from service import metrics, recipes
 from service.aws import outcomes, s3, sqs
+from service.aws.rekognition import Rekognition
+from service.aws.transcribe import Transcribe
 from service.config import Settings
-from service.core import recipe
 from service.core.job import Job
 from service.core.outcome import MediaWorkerError, Misconfigured
 from service.core.recipe import Recipe
 from service.logs import log
+from service.runtime.allowance import Allowance
+from service.runtime.captioner import Captioner
+from service.runtime.examine import Examiner
+from service.runtime.moderation import Moderator
 from service.runtime.pipeline import Pipeline
 from service.runtime.ports import Outcomes, Store, Uploads
 from service.runtime.publish import Publisher
+from service.runtime.reviews import Reviews
+from service.runtime.screener import Screener
 from service.runtime.steps import Performer
+from service.runtime.tools import Judge, Scribe
+from service.runtime.trial import Trials
 from service.runtime.worker import MAX_PAUSE, Pulse, Terms, Worker
+from service.tools import models, open_nsfw
+from service.tools import whisper as whispering
+from service.tools.caption_files import CaptionFiles
 from service.tools.ffmpeg import FFmpeg
 from service.tools.folder import FolderStore, LocalUploads, NoOutcomes
+from service.tools.open_nsfw import OpenNsfw
 from service.tools.painter import Painter
 from service.tools.sandbox import Sandbox
 from service.tools.scratch import Scratch
+from service.tools.whisper import Whisper
 from service.web import health
 
 CONTROL = AioConfig(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
@@ -42,6 +58,9 @@ DATA = AioConfig(
     max_pool_connections=50,
     s3={"addressing_style": "auto"},
 )
+
+#: One try a call: the code that asks knows how often it may, and how long it has patience.
+ASKED = AioConfig(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 1})
 
 _POLL_SLACK = 10.0  # seconds that a long poll may take over what it was asked to
 
@@ -55,50 +74,6 @@ def version_of_worker() -> str:
     return version("media-worker")
 
 
-def shipped_recipe() -> str:
-    """The default recipe's text."""
-    return (files("service") / "recipe.toml").read_text()
-
-
-def read_recipe(text: str = "") -> Recipe:
-    """A recipe over the shipped one.
-
-    :raises Misconfigured: naming the entry that is wrong.
-    """
-    return recipe.read(text, shipped=shipped_recipe())
-
-
-def read_recipe_file(path: Path | None) -> Recipe:
-    """The recipe in a file, or the shipped one.
-
-    :raises Misconfigured: when it can't be read, or naming the entry that is wrong.
-    """
-    try:
-        return read_recipe(path.read_text() if path else "")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"recipe: {path} can't be read: {error}") from error
-
-
-def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of a recipe file. It may leave out any table or entry: the shipped recipe has them all."""
-    rules = recipe.Rules.model_json_schema()
-    tables, parts = rules["properties"], rules["$defs"]
-    optional = {name: part if name == "Rung" else _without_required(part) for name, part in parts.items()}
-    match = {"type": "string", "minLength": 1, "description": "what keys begin with; the longest match wins"}
-    prefix = _closed({"match": match, **tables}) | {"required": ["match"]}
-    ignore = {"type": "array", "items": {"type": "string"}, "description": "shell patterns of keys that are no uploads"}
-    whole = _closed({"ignore": ignore, **tables, "prefix": {"type": "array", "items": prefix}})
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Recipe", **whole, "$defs": optional}
-
-
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _without_required(part: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in part.items() if name != "required"}
-
-
 class Aws:
     """Clients of one region and endpoint, closed with `stack`."""
 
@@ -108,13 +83,14 @@ class Aws:
         # botocore reads AWS_DEFAULT_REGION, not AWS_REGION: the region is always said
         self.where: dict[str, Any] = {"region_name": settings.aws_region, "endpoint_url": settings.aws_endpoint_url}
 
-    async def client(self, service: str, config: AioConfig) -> Any:
-        """A client.
+    async def client(self, service: str, config: AioConfig, *, endpoint_url: str | None = None) -> Any:
+        """A client; at `endpoint_url`, where a service has one of its own.
 
         :raises Misconfigured: when botocore takes the region, the endpoint or the profile for none.
         """
         try:
-            made = self.session.create_client(service, config=config, **self.where)
+            where = self.where | ({"endpoint_url": endpoint_url} if endpoint_url else {})
+            made = self.session.create_client(service, config=config, **where)
             return await self.stack.enter_async_context(made)
         except (ValueError, BotoCoreError) as error:
             raise Misconfigured(f"AWS_REGION, AWS_ENDPOINT_URL or AWS_PROFILE: {error}") from error
@@ -123,24 +99,70 @@ class Aws:
 async def fetch_recipe(settings: Settings, aws: Aws) -> Recipe:
     """The configured recipe, from a file or from S3."""
     if settings.recipe is None or not settings.recipe.startswith("s3://"):
-        return read_recipe_file(Path(settings.recipe) if settings.recipe else None)
+        return recipes.read_file(Path(settings.recipe) if settings.recipe else None)
     bucket, _, key = settings.recipe.removeprefix("s3://").partition("/")
     store = s3.Store(await aws.client("s3", CONTROL), bucket=bucket, owner=settings.bucket_owner)
     stored = await store.read(key)
     if stored is None:
         raise Misconfigured(f"MEDIA_RECIPE: there is no object {settings.recipe}")
-    return read_recipe(stored.body.decode())
+    return recipes.read(stored.body.decode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """The programs and models of this machine, behind their sandboxes; `versions` of them go into every record."""
+
+    pictures: Painter
+    films: FFmpeg
+    reader: CaptionFiles
+    judges: Mapping[str, Judge]
+    scribes: Mapping[str, Scribe]
+    versions: dict[str, str]
+
+    @property
+    def examiner(self) -> Examiner:
+        """What looks at uploads."""
+        return Examiner(pictures=self.pictures, films=self.films)
 
 
 @asynccontextmanager
-async def performing(*, memory_mb: int, scratch: Scratch) -> AsyncIterator[Performer]:
-    """The tools of this machine, behind their sandbox."""
-    async with Sandbox(on_kill=lambda cause: metrics.child_kills.labels(cause).inc()) as sandbox:
-        films = FFmpeg(sandbox, memory_bytes=memory_mb << 20)
+async def tools(
+    *, memory_mb: int, scratch: Scratch, slots: int = 1, whisper: Path | None = None
+) -> AsyncIterator[Tools]:
+    """The tools of this machine. Models are loaded when they are first asked, in a family of processes of their own."""
+    memory = memory_mb << 20
+
+    def killed(cause: str) -> None:
+        metrics.child_kills.labels(cause).inc()
+
+    async with Sandbox(on_kill=killed) as sandbox, Sandbox(models.__name__, on_kill=killed, eager=False) as thinking:
+        films = FFmpeg(sandbox, memory_bytes=memory)
         with scratch.job() as folder:
             made_by = {"media-worker": version_of_worker(), "ffmpeg": await films.version(folder)}
         made_by["pillow"] = version("pillow")
-        yield Performer(pictures=Painter(sandbox, memory_bytes=memory_mb << 20), films=films, versions=made_by)
+        threads = max(1, (os.cpu_count() or 1) // slots)
+        judges = [] if open_nsfw.available() else [OpenNsfw(thinking)]
+        scribes = [] if whispering.available(whisper) else [Whisper(thinking, whisper, threads=threads)]
+        yield Tools(
+            pictures=Painter(sandbox, memory_bytes=memory),
+            films=films,
+            reader=CaptionFiles(sandbox, memory_bytes=memory),
+            judges={judge.name: judge for judge in judges},
+            scribes={scribe.name: scribe for scribe in scribes},
+            versions=made_by,
+        )
+
+
+def check_models(rules: Recipe, *, whisper: Path | None) -> None:
+    """See that the models which the recipe names are here.
+
+    :raises Misconfigured: saying what to install, or what else the recipe can say.
+    """
+    all_rules = rules.all_rules
+    if any(one.moderation.provider == "local" for one in all_rules) and (missing := open_nsfw.available()):
+        raise Misconfigured(f'recipe: moderation.provider is "local": {missing}; or say "rekognition", or "off"')
+    if any(one.captions.provider == "whisper" for one in all_rules) and (missing := whispering.available(whisper)):
+        raise Misconfigured(f'recipe: captions.provider is "whisper": {missing}; or say "transcribe", or "off"')
 
 
 def pipeline(
@@ -148,21 +170,37 @@ def pipeline(
     uploads: Uploads,
     store: Store,
     told: Outcomes,
-    performer: Performer,
+    tools: Tools,
     rules: Recipe,
     scratch: Scratch,
     public_url: str,
+    rates: Mapping[str, float] = MappingProxyType({}),
     several_buckets: bool = False,
     job_seconds: float = 39_600,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
     """The pipeline over the given places and tools."""
-    worker = socket.gethostname()
+    captioner = Captioner(films=tools.films, reader=tools.reader, scribes=tools.scribes, store=store)
+    trials = Trials(
+        uploads=uploads,
+        store=store,
+        examiner=tools.examiner,
+        performer=Performer(pictures=tools.pictures, films=tools.films, captioner=captioner, versions=tools.versions),
+        moderator=Moderator(
+            screeners={
+                name: Screener(judge=judge, pictures=tools.pictures, films=tools.films)
+                for name, judge in tools.judges.items()
+            }
+        ),
+        allowance=Allowance(store=store, rates=rates),
+        public_url=public_url,
+    )
     return Pipeline(
         uploads=uploads,
         store=store,
-        publisher=Publisher(store=store, outcomes=told, public_url=public_url, worker=worker),
-        performer=performer,
+        publisher=Publisher(store=store, outcomes=told, public_url=public_url, worker=socket.gethostname()),
+        trials=trials,
+        reviews=Reviews(store=store),
         recipe=rules,
         scratch=scratch.job,
         several_buckets=several_buckets,
@@ -173,16 +211,32 @@ def pipeline(
 
 @asynccontextmanager
 async def local_pipeline(
-    files_by_key: dict[str, Path], out: Path, *, rules: Recipe, public_url: str, memory_mb: int, on_progress: OnProgress
+    files_by_key: dict[str, Path],
+    out: Path,
+    *,
+    rules: Recipe,
+    public_url: str,
+    memory_mb: int,
+    whisper: Path | None = None,
+    on_progress: OnProgress = lambda _job, _percent: None,
 ) -> AsyncIterator[Pipeline]:
-    """The same pipeline over folders on this machine."""
+    """The same pipeline over folders on this machine, with the models of this machine and nobody else's.
+
+    :raises Misconfigured: when the recipe asks for a service of AWS.
+    """
+    for one in rules.all_rules:
+        if one.moderation.provider == "rekognition" or one.captions.provider == "transcribe":
+            raise Misconfigured(
+                "recipe: rekognition and transcribe need AWS: local files want local, whisper or off"
+            )
+    check_models(rules, whisper=whisper)
     with Scratch(out / LOCAL_SCRATCH) as scratch:
-        async with performing(memory_mb=memory_mb, scratch=scratch) as performer:
+        async with tools(memory_mb=memory_mb, scratch=scratch, whisper=whisper) as here:
             yield pipeline(
                 uploads=LocalUploads(files_by_key),
                 store=FolderStore(out),
                 told=NoOutcomes(),
-                performer=performer,
+                tools=here,
                 rules=rules,
                 scratch=scratch,
                 public_url=public_url,
@@ -198,10 +252,18 @@ async def run(settings: Settings) -> None:
         with _blaming("MEDIA_SCRATCH"):
             scratch = stack.enter_context(Scratch(settings.scratch))
         rules = await fetch_recipe(settings, aws)
-        performer = await stack.enter_async_context(performing(memory_mb=settings.child_memory_mb, scratch=scratch))
+        check_models(rules, whisper=settings.whisper_model)
+        here = await stack.enter_async_context(
+            tools(
+                memory_mb=settings.child_memory_mb,
+                scratch=scratch,
+                slots=settings.slots,
+                whisper=settings.whisper_model,
+            )
+        )
         worker = Worker(
             queue=await _queue(settings, aws),
-            pipeline=await _s3_pipeline(settings, aws, rules, performer, scratch),
+            pipeline=await _s3_pipeline(settings, aws, rules, here, scratch),
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
         )
@@ -210,9 +272,7 @@ async def run(settings: Settings) -> None:
             port = await stack.enter_async_context(
                 health.serving(worker.pulse, host=settings.http_host, port=settings.http_port, within=within)
             )
-        log.info(
-            "started", version=version_of_worker(), slots=settings.slots, http_port=port, made_by=performer.versions
-        )
+        log.info("started", version=version_of_worker(), slots=settings.slots, http_port=port, made_by=here.versions)
         await _work(worker, stop)
 
 
@@ -250,20 +310,36 @@ async def _queue(settings: Settings, aws: Aws) -> sqs.Queue:
     )
 
 
-async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, performer: Performer, scratch: Scratch) -> Pipeline:
+async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, here: Tools, scratch: Scratch) -> Pipeline:
     client = await aws.client("s3", DATA)
+    store = s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner)
     told = await outcomes.connect(aws.stack, aws.session, settings.outcome_target, config=CONTROL, **aws.where)
     return pipeline(
         uploads=s3.Uploads(client, owner=settings.bucket_owner),
-        store=s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner),
+        store=store,
         told=told,
-        performer=performer,
+        tools=await _with_services(here, rules, settings, aws, store),
         rules=rules,
+        rates={"rekognition_image": settings.rekognition_rate, "transcribe_minute": settings.transcribe_rate},
         scratch=scratch,
         public_url=settings.public_url,
         several_buckets=settings.several_buckets,
         job_seconds=settings.job_seconds,
     )
+
+
+async def _with_services(here: Tools, rules: Recipe, settings: Settings, aws: Aws, store: Store) -> Tools:
+    """The tools, and the services of AWS that the recipe names."""
+    judges, scribes = dict(here.judges), dict(here.scribes)
+    if any(one.moderation.provider == "rekognition" for one in rules.all_rules):
+        client = await aws.client("rekognition", ASKED, endpoint_url=settings.aws_endpoint_url_rekognition)
+        judge = Rekognition(client)
+        judges[judge.name] = judge
+    if any(one.captions.provider == "transcribe" for one in rules.all_rules):
+        client = await aws.client("transcribe", ASKED, endpoint_url=settings.aws_endpoint_url_transcribe)
+        scribe = Transcribe(client, store=store, bucket=settings.output_bucket)
+        scribes[scribe.name] = scribe
+    return replace(here, judges=judges, scribes=scribes)
 
 
 def _terms(settings: Settings) -> Terms:

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from service import app, config, logs, tables
+from service import app, config, logs, recipes, tables
 from service.commands import doctor, examine, process, show
 from service.core import manifest
 from service.core.outcome import MediaWorkerError, Misconfigured
@@ -63,7 +63,7 @@ def process_(
 ) -> None:
     """The same pipeline on local files, with no AWS: manifests and products in a folder."""
     logs.configure(level="DEBUG" if verbose else "CRITICAL", pretty=True)
-    rules, found = app.read_recipe_file(recipe), process.collect(paths, out=folder)
+    rules, found = recipes.read_file(recipe), process.collect(paths, out=folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tables.Bars(total=len(found), quiet=as_json, console=err) as bars:
         ended = asyncio.run(
@@ -95,7 +95,7 @@ def plan(
 ) -> None:
     """What would be made of files, why, and what it would cost; nothing is made."""
     logs.configure(level="CRITICAL", pretty=True)
-    examined = _examine(paths, app.read_recipe_file(recipe), child_memory_mb, jobs, decode=False)
+    examined = _examine(paths, recipes.read_file(recipe), child_memory_mb, jobs, decode=False)
     if as_json:
         _print_json([tables.plan_document(one) for one in examined])
     for one in () if as_json else examined:
@@ -120,7 +120,7 @@ def validate(
         examined = _examine_s3(paths, recipe, child_memory_mb, jobs)
     else:
         files = [Path(path) for path in paths]
-        examined = _examine(files, app.read_recipe_file(recipe), child_memory_mb or _MEMORY_MB, jobs, decode=True)
+        examined = _examine(files, recipes.read_file(recipe), child_memory_mb or _MEMORY_MB, jobs, decode=True)
     if as_json:
         _print_json([tables.examined_document(one) for one in examined])
     elif as_csv:
@@ -184,7 +184,7 @@ def schema(what: Annotated[str, typer.Argument(help="recipe or manifest")]) -> N
     """The JSON schema of a recipe file, or of the page manifest."""
     if what not in {"recipe", "manifest"}:
         raise Misconfigured(f"schema: {what!r} is neither recipe nor manifest")
-    _print_json(app.recipe_schema() if what == "recipe" else manifest.Manifest.model_json_schema())
+    _print_json(recipes.schema() if what == "recipe" else manifest.Manifest.model_json_schema())
 
 
 def _examine(
@@ -197,7 +197,7 @@ def _examine(
 def _examine_s3(paths: Sequence[str], recipe: Path | None, memory_mb: int | None, jobs: int) -> list[examine.Examined]:
     if len(paths) > 1:
         raise Misconfigured("validate: give it either files and folders, or one s3://bucket/prefix alone")
-    rules = app.read_recipe_file(recipe) if recipe else None
+    rules = recipes.read_file(recipe) if recipe else None
     return asyncio.run(examine.objects(paths[0], config.load(), recipe=rules, memory_mb=memory_mb, jobs=jobs))
 
 

@@ -46,12 +46,17 @@ class Settings(BaseSettings):
     job_seconds: int = Field(default=39_600, ge=60, le=42_000, description="most time for one job")
     drain_seconds: int = Field(default=100, ge=0, le=3600, description="time to finish after SIGTERM")
     child_memory_mb: int = Field(default=3072, ge=256, description="most memory of one decoder")
+    whisper_model: Path | None = Field(default=None, description="folder of a faster-whisper model; default: tiny.en")
+    rekognition_rate: float = Field(default=5, gt=0, description="calls a second that the account's quota allows")
+    transcribe_rate: float = Field(default=5, gt=0, description="starts of jobs a second that it allows")
     scratch: Path = Field(default_factory=_scratch, description="folder for files at work")
     http_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
     http_port: int = Field(default=8080, ge=0, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
     aws_region: str = Field(default="us-east-1", validation_alias="AWS_REGION")
     aws_endpoint_url: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL")
+    aws_endpoint_url_rekognition: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL_REKOGNITION")
+    aws_endpoint_url_transcribe: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL_TRANSCRIBE")
 
     @field_validator("input_buckets", mode="before")
     @classmethod

@@ -33,6 +33,26 @@ cpu_seconds = Counter("media_child_cpu_seconds", "CPU seconds that decoders and 
 forged = Counter("media_forged_messages", "Messages that named a bucket or key that is not ours.", registry=REGISTRY)
 poisoned = Counter("media_poison_messages", "Messages that could not be understood.", registry=REGISTRY)
 lost_leases = Counter("media_lost_leases", "Jobs that were stopped because their message was gone.", registry=REGISTRY)
+bought = Counter(
+    "media_units_bought",
+    "What was bought, by the names of the price table; what was refused as too much counts as well.",
+    ["unit"],
+    registry=REGISTRY,
+)
+dollars = Counter(
+    "media_dollars_spent", "What that costs, by the price table of the recipe.", ["unit"], registry=REGISTRY
+)
+throttles = Counter(
+    "media_provider_throttles", "Calls that a provider refused as too many.", ["provider"], registry=REGISTRY
+)
+rate_waits = Histogram(
+    "media_rate_wait_seconds",
+    "How long a call waited for its turn below the quota.",
+    ["unit"],
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+overspent = Counter("media_purchases_refused", "What a cap refused to buy, by cap.", ["cap"], registry=REGISTRY)
 slots = Gauge("media_slots", "How many jobs can run at once.", registry=REGISTRY)
 busy = Gauge("media_slots_busy", "How many jobs are running.", registry=REGISTRY)
 

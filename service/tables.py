@@ -118,21 +118,23 @@ def examined_table(examined: Sequence[examine.Examined]) -> Table:
 
 def plan_document(one: examine.Examined) -> dict[str, object]:
     """What would be made of a file, for machines."""
-    if one.planned is None or one.media is None:
+    if one.planned is None or one.media is None or one.prices is None:
         return examined_document(one) | {"steps": []}
     media = one.media
-    steps = [{"step": _label(named.step), "why": explain.why(named.step, media)} for named in one.planned.steps]
-    seconds, dollars = explain.cost(one.planned, media)
-    return examined_document(one) | {"steps": steps, "cpu_seconds": round(seconds, 2), "dollars": round(dollars, 6)}
+    steps = [{"step": _label(step), "why": explain.why(step, media)} for step in one.steps]
+    estimate = explain.cost(one.planned, media, one.prices, screen=one.screen)
+    costs = {"cpu_seconds": round(estimate.cpu_seconds, 2), "units": estimate.units, "dollars": estimate.dollars}
+    return examined_document(one) | {"steps": steps} | costs
 
 
 def plan_table(one: examine.Examined) -> Table:
     """What would be made of a file, why, and what it would cost."""
-    if one.planned is None or one.media is None:
+    if one.planned is None or one.media is None or one.prices is None:
         return table(["would be", "because"], [("rejected", f"{one.code}: {one.message}")], title=_short(one.key, 90))
-    rows = [(_label(named.step), explain.why(named.step, one.media)) for named in one.planned.steps]
-    seconds, dollars = explain.cost(one.planned, one.media)
-    rows.append(("about", f"{seconds:.1f} CPU seconds, ${dollars:.6f} on Fargate"))
+    rows = [(_label(step), explain.why(step, one.media)) for step in one.steps]
+    estimate = explain.cost(one.planned, one.media, one.prices, screen=one.screen)
+    units = "".join(f"{count:.4g} {unit}, " for unit, count in estimate.units.items())
+    rows.append(("about", f"{estimate.cpu_seconds:.1f} CPU seconds, {units}${estimate.dollars:.6f} in all"))
     return table(["step", "why"], rows, title=f"{_short(one.key, 90)}: {one.describes}")
 
 

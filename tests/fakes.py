@@ -14,19 +14,22 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from service.core import webvtt
 from service.core.boxes import Fragment, Index
+from service.core.captions import Cue, Word
 from service.core.job import Job
 from service.core.media import AudioStream, Clip, Picture, Timeline, VideoStream
 from service.core.outcome import Conflict, LeaseLost, Reason, Rejected, Superseded, Unavailable
 from service.core.recipe import Limits
-from service.core.record import Hint, Spent
+from service.core.record import Hint, Label, Spent
+from service.core.screening import Traits
 from service.core.sniff import StreamFile
 from service.core.verify import Found
 from service.runtime.lease import Message
 from service.runtime.ports import Head, Stored
-from service.runtime.tools import Drawn, Target
+from service.runtime.tools import Declined, Drawn, Heard, Page, Pending, Seen, Shown, Speech, Target
 
 Hook = Callable[[str], Awaitable[None]]
 
@@ -164,11 +167,11 @@ class FakeQueue:
             if letter and letter.receipt == message.receipt:
                 del self.letters[message.id]
 
-    async def send(self, bodies: list[str]) -> None:
-        """Put new messages into the same queue."""
+    async def send(self, bodies: list[str], *, delay: int = 0) -> None:
+        """Put new messages into the same queue, to be seen after `delay` seconds."""
         async with self.wire.call("send", len(bodies)):
             for body in bodies:
-                self.put(body)
+                self.letters[self.put(body)].visible_at += delay
 
     async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
         """Copy to the dead letters; False where there are none."""
@@ -220,9 +223,10 @@ class FakeStore:
         async with self.wire.call("download", key):
             path.write_bytes(self._there(key))
 
-    async def copy(self, source: str, target: str, *, content_type: str) -> None:
+    async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:
         """Copy one of our own files."""
         async with self.wire.call("copy", target):
+            assert size == len(self._there(source))
             self._put(target, self._there(source), content_type)
 
     async def keys(self, prefix: str) -> list[str]:
@@ -296,6 +300,13 @@ class FakeUploads:
         async with self.wire.call("head", key):
             found = self.newest(key, bucket=bucket)
             return replace(found.head, archived=key in self.archived) if found else None
+
+    async def beside(self, bucket: str, key: str) -> list[Sibling]:
+        """The newest of every object whose key goes on from `key` with a dot."""
+        async with self.wire.call("beside", key):
+            keys = sorted(one for where, one in self.history if where == bucket and one.startswith(f"{key}."))
+            found = [version.head for one in keys if (version := self.newest(one, bucket=bucket))]
+            return [Sibling(key=head.key, etag=head.etag) for head in found]
 
     async def fetch(self, head: Head, path: Path) -> None:
         """This version by its id, or else the newest if that still has this ETag."""
@@ -371,7 +382,7 @@ class FakePipeline:
 
 _JPEG, _MATROSKA = b"\xff\xd8\xff", b"\x1aE\xdf\xa3"
 _SPENT = Spent(wall_seconds=0.1, cpu_seconds=0.1, peak_memory_bytes=1)
-_MADE = re.compile(r"[\w-]+\.(mp4|m4a|png)")  # what a file that ffmpeg is to write is called
+_MADE = re.compile(r"[\w%-]+\.(mp4|m4a|png|jpg|flac|s16le)")  # what a file that ffmpeg is to write is called
 
 
 def photo(*, width: int = 900, height: int = 600, fault: str = "", note: str = "") -> bytes:
@@ -385,11 +396,18 @@ def film(*, width: int = 640, height: int = 360, seconds: float = 4, fault: str 
     return _MATROSKA + json.dumps(said).encode()
 
 
+def unlike(page: Page) -> Traits:
+    """What is measured of a page that is like no other one, bright and sharp."""
+    dhash = int.from_bytes(hashlib.sha256(f"{page.source} {page.page}".encode()).digest()[:8])
+    return Traits(dhash=dhash, luma=128, deviation=64, sharpness=500, colour=(128, 128, 128))
+
+
 @dataclass(kw_only=True)
 class FakePictures:
-    """Draws files of a few bytes, the same for the same source."""
+    """Draws files of a few bytes, the same for the same source; `traits` says what is measured of pages."""
 
     wire: Wire = field(default_factory=Wire)
+    traits: Callable[[Page], Traits] = unlike
 
     async def inspect(self, folder: Path, formats: Sequence[str], limits: Limits) -> Picture:
         """What the upload says of itself."""
@@ -418,6 +436,84 @@ class FakePictures:
                 (folder / target.file).write_text(text)
             return Drawn(hint=Hint(thumbhash=_etag(drawn)[1:9], color="#102030"), spent=_SPENT)
 
+    async def frames(
+        self, folder: Path, pages: Sequence[Page], *, formats: Sequence[str], side: int, limits: Limits
+    ) -> Shown:
+        """A line of text for each page."""
+        async with self.wire.call("frames", " ".join(page.file for page in pages)):
+            for page in pages:
+                drawn = (folder / page.source).read_bytes()
+                if page.source == "in":
+                    _fail(_said(folder / page.source, _JPEG))
+                (folder / page.file).write_text(f"page {page.page} of {_etag(drawn)} in {side}")
+            return Shown(traits=tuple(self.traits(page) for page in pages), spent=_SPENT)
+
+
+@dataclass(kw_only=True)
+class FakeJudge:
+    """Sees nothing but the labels that `labels` gives to a file; costs what `unit` says."""
+
+    name: str = "local"
+    unit: str | None = None
+    model: str = "fake-1"
+    wire: Wire = field(default_factory=Wire)
+    labels: Callable[[str], tuple[Label, ...]] = lambda _file: ()
+
+    async def look(self, folder: Path, file: str) -> Seen:
+        """The labels of a file that is there."""
+        async with self.wire.call("look", file):
+            assert (folder / file).is_file()
+            return Seen(labels=self.labels(file), model=self.model)
+
+
+@dataclass(kw_only=True)
+class FakeScribe:
+    """Hears `said` in everything. Elsewhere, where `away` is true: begun once, and heard when it is in `ended`."""
+
+    name: str = "whisper"
+    unit: str | None = None
+    sound: Literal["flac", "s16le"] = "s16le"
+    said: str = "Hello there."
+    away: bool = False
+    wire: Wire = field(default_factory=Wire)
+    begun: dict[str, int] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+
+    def minutes(self, seconds: float) -> float:
+        """As it is billed."""
+        return seconds / 60 if self.unit else 0.0
+
+    async def find(self, speech: Speech) -> Heard | Pending | Declined | None:
+        """What was begun, if it was."""
+        async with self.wire.call("find", speech.name):
+            if speech.name in self.ended:
+                return self._heard(speech)
+            return Pending() if speech.name in self.begun else None
+
+    async def listen(self, speech: Speech, folder: Path, file: str) -> Heard | Pending | Declined:
+        """Hear a file that is there, or begin to."""
+        async with self.wire.call("listen", speech.name):
+            assert (folder / file).is_file()
+            self.begun[speech.name] = self.begun.get(speech.name, 0) + 1
+            return Pending() if self.away else self._heard(speech)
+
+    def _heard(self, speech: Speech) -> Heard:
+        said = enumerate(self.said.split())
+        words = tuple(Word(text=text, start=0.5 + at * 0.5, end=0.9 + at * 0.5) for at, text in said)
+        return Heard(words=words, language=speech.language or "en", model="fake-1")
+
+
+@dataclass(kw_only=True)
+class FakeReader:
+    """Reads captions in this process."""
+
+    wire: Wire = field(default_factory=Wire)
+
+    async def read(self, folder: Path, file: str) -> tuple[Cue, ...]:
+        """The cues of a WebVTT file."""
+        async with self.wire.call("read_captions", file):
+            return webvtt.parse((folder / file).read_bytes())
+
 
 @dataclass(kw_only=True)
 class FakeFilms:
@@ -435,12 +531,12 @@ class FakeFilms:
         self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
     ) -> Spent:
         """A file for each output that the command names."""
-        made = [word for word in argv if _MADE.fullmatch(word)]
+        made = [name for word in argv if _MADE.fullmatch(word) for name in _numbered(word, argv)]
         async with self.wire.call("run", " ".join(made)):
             on_share(0.5)
             sources = [word.removeprefix("file:") for word in argv if word.startswith("file:")]
             read = [(folder / name).read_bytes() for name in sources]
-            if sources == ["in"]:
+            if set(sources) == {"in"}:
                 _fail(_said(folder / "in", _MATROSKA))
             for name in made:
                 (folder / name).write_text(
@@ -460,6 +556,11 @@ class FakeFilms:
             seconds = Fraction(json.loads(path.read_text())["seconds"])
             lengths = [min(Fraction(2), seconds - at) for at in range(0, int(seconds) + 1, 2) if at < seconds]
             return _index(lengths, codec="mp4a.40.2" if path.name == "audio.mp4" else "avc1.64001f")
+
+
+def _numbered(name: str, argv: Sequence[str]) -> list[str]:
+    """The files that ffmpeg writes by this name: as many as it may, where it is a pattern."""
+    return [name % n for n in range(1, int(argv[argv.index("-frames:v") + 1]) + 1)] if "%" in name else [name]
 
 
 def _said(path: Path, magic: bytes) -> dict[str, Any]:

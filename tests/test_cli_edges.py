@@ -184,7 +184,7 @@ def test_validate_of_a_bucket_takes_recipe_and_memory(tmp_path: Path, monkeypatc
     for arguments in (options, []):
         with pytest.raises(SystemExit):
             cli.main(["validate", "s3://bucket/a", *arguments])
-    assert [(cli.app.read_recipe_file(recipe), 512), (None, None)] == given
+    assert [(cli.recipes.read_file(recipe), 512), (None, None)] == given
 
 
 def shown(status: Status, *, looked: bool, head: Head | None = None) -> Shown:

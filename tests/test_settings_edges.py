@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from service import app, config
+from service import app, config, recipes
 from service.core.outcome import Misconfigured
 
 NEEDED = {
@@ -79,7 +79,7 @@ def test_no_place_for_scratch(refused: Refused, monkeypatch: pytest.MonkeyPatch)
     assert "MEDIA_SCRATCH: is not set, and No usable temporary directory found" == refused()
 
 
-SCHEMA = app.recipe_schema()
+SCHEMA = recipes.schema()
 
 
 def _valid(recipe: str) -> bool:
@@ -89,7 +89,7 @@ def _valid(recipe: str) -> bool:
 
 def test_the_shipped_recipe_is_as_its_schema_says() -> None:
     """The schema is of a whole file."""
-    assert _valid(app.shipped_recipe())
+    assert _valid(recipes.shipped())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_shipped_recipe_is_as_its_schema_says() -> None:
 def test_the_schema_says_what_the_reader_says(recipe: str, *, valid: bool) -> None:
     """What is left out comes from the shipped recipe; what is unknown is refused."""
     try:
-        app.read_recipe(recipe)
+        recipes.read(recipe)
     except Misconfigured:
         read = False
     else:
@@ -123,7 +123,7 @@ def test_the_schema_says_what_the_reader_says(recipe: str, *, valid: bool) -> No
 def test_an_unreadable_recipe_is_named(tmp_path: Path) -> None:
     """With what the system says."""
     with pytest.raises(Misconfigured, match=r"gone\.toml can't be read"):
-        app.read_recipe_file(tmp_path / "gone.toml")
+        recipes.read_file(tmp_path / "gone.toml")
 
 
 def test_service_links_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.parsers import ResponseParserError
 
 from service.core.outcome import MediaWorkerError, Misconfigured, Throttled, Unavailable
 
@@ -16,7 +17,10 @@ _THROTTLED = frozenset(
 _DENIED = frozenset(
     "AccessDenied AccessDeniedException 403 Forbidden InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken "
     "InvalidClientTokenId UnrecognizedClientException NoSuchBucket QueueDoesNotExist KmsAccessDenied KmsDisabled "
-    "AWS.SimpleQueueService.NonExistentQueue NotFoundException AuthorizationError".split()
+    "AWS.SimpleQueueService.NonExistentQueue NotFoundException AuthorizationError "
+    # the same things as the services say them whose protocol is JSON
+    "InvalidSignatureException IncompleteSignature ExpiredTokenException MissingAuthenticationTokenException "
+    "InvalidAccessKeyIdException OptInRequired SubscriptionRequiredException NotAuthorized".split()
 )
 
 Known = Mapping[str, type[MediaWorkerError]]
@@ -36,6 +40,21 @@ def translated(call: str, known: Known | None = None) -> Iterator[None]:
         raise Misconfigured(f"{call}: {error}") from error
     except (TimeoutError, BotoCoreError, aiohttp.ClientError, ConnectionError) as error:
         raise Unavailable(f"{call}: {error!r}") from error
+
+
+@contextmanager
+def answered(call: str, known: Known | None = None) -> Iterator[None]:
+    """As `translated`, around a call alone whose answer may be anything.
+
+    Botocore's parsers check no types: what is shaped otherwise than its model ends in whatever Python makes of it.
+    """
+    with translated(call, known):
+        try:
+            yield
+        except (ResponseParserError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise Unavailable(f"{call}: an answer that can't be read: {error!r}") from error
+        except RecursionError as error:
+            raise Unavailable(f"{call}: an answer that is nested too deeply") from error
 
 
 def code(error: ClientError) -> str:

@@ -14,7 +14,7 @@ from service.aws import errors
 from service.aws.errors import translated
 from service.core import places
 from service.core.outcome import Conflict, Misconfigured, Superseded, Unavailable
-from service.runtime.ports import Head, Stored
+from service.runtime.ports import Head, Sibling, Stored
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20  # bytes in memory of a download
 _SINGLE_PUT = 4 << 30  # bytes; S3 takes 5 GiB in one request
 _PART = 64 << 20  # bytes in memory of a multipart upload: ten thousand parts are 640 GB
+_COPIED_PART = 1 << 30  # bytes: nothing of it passes through here
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NotFound"})
 _RACES = {
     "PreconditionFailed": Conflict,
@@ -58,7 +59,14 @@ class Uploads:
             last_modified=_iso(found["LastModified"]),
             size=found["ContentLength"],
             archived=_archived(found),
+            language=found.get("Metadata", {}).get("language"),
         )
+
+    async def beside(self, bucket: str, key: str) -> list[Sibling]:
+        """The objects whose keys go on from `key` with a dot, as many as one page of a listing holds."""
+        with translated("ListObjectsV2"):
+            page = await self._client.list_objects_v2(Bucket=bucket, Prefix=f"{key}.", **self._owner)
+        return [Sibling(key=one["Key"], etag=one["ETag"].strip('"')) for one in page.get("Contents", [])]
 
     async def _check_bucket(self, bucket: str) -> None:
         """Tell a missing bucket from a missing object, which HEAD answers alike: nothing is withdrawn for the former.
@@ -168,17 +176,33 @@ class Store:
             answer = await self._client.get_object(**self._where, Key=key, ChecksumMode="ENABLED")
             await _save(answer["Body"], path)
 
-    async def copy(self, source: str, target: str, *, content_type: str) -> None:
-        """Copy one of our own files to a mutable place, within S3."""
+    async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:
+        """Copy one of our own files of `size` bytes to another place, within S3."""
+        told: dict[str, Any] = {"ContentType": content_type, "CacheControl": places.cache_control(target)}
+        origin: Any = {"Bucket": self._bucket, "Key": source}
         with translated("CopyObject"):
+            if size > _SINGLE_PUT:
+                await self._copy_parts(origin, target, size, told)
+                return
             await self._client.copy_object(
-                **self._where,
-                Key=target,
-                CopySource={"Bucket": self._bucket, "Key": source},
-                MetadataDirective="REPLACE",
-                ContentType=content_type,
-                CacheControl=places.cache_control(target),
+                **self._where, Key=target, CopySource=origin, MetadataDirective="REPLACE", **told
             )
+
+    async def _copy_parts(self, origin: Any, target: str, size: int, told: Mapping[str, Any]) -> None:
+        async with self._multipart(target, told) as (upload_id, parts):
+            for begin in range(0, size, _COPIED_PART):
+                number, end = len(parts) + 1, min(size, begin + _COPIED_PART) - 1
+                answer = await self._client.upload_part_copy(
+                    **self._where,
+                    Key=target,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    CopySource=origin,
+                    CopySourceRange=f"bytes={begin}-{end}",
+                )
+                copied = answer["CopyPartResult"]
+                checksum = copied.get("ChecksumSHA256")
+                parts.append({"PartNumber": number, "ETag": copied["ETag"], "ChecksumSHA256": checksum})
 
     async def keys(self, prefix: str) -> list[str]:
         """Every key that begins with `prefix`."""

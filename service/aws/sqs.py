@@ -74,14 +74,14 @@ class Queue:
         except LeaseLost:
             return
 
-    async def send(self, bodies: list[str]) -> None:
-        """Put new messages into the same queue.
+    async def send(self, bodies: list[str], *, delay: int = 0) -> None:
+        """Put new messages into the same queue, to be seen after `delay` seconds, 900 at most.
 
         :raises Unavailable: when SQS did not take all of them; those that it took come twice then.
         """
         for at in range(0, len(bodies), 10):
             some = enumerate(bodies[at : at + 10])
-            entries: list[Any] = [{"Id": str(number), "MessageBody": body} for number, body in some]
+            entries: list[Any] = [{"Id": str(n), "MessageBody": body, "DelaySeconds": delay} for n, body in some]
             with translated("SendMessageBatch"):
                 answer = await self._control.send_message_batch(QueueUrl=self._url, Entries=entries)
             if answer.get("Failed"):

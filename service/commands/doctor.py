@@ -60,11 +60,11 @@ async def _finding(name: str, check: Check) -> Finding:
 
 
 async def _tools() -> str:
-    async with examine.local(memory_mb=512) as (performer, scratch):
-        if isinstance(performer.films, FFmpeg):
+    async with examine.local(memory_mb=512) as (tools, scratch):
+        if isinstance(tools.films, FFmpeg):
             with scratch.job() as folder:
-                await performer.films.check_encoders(folder)
-        return ", ".join(f"{name} {version}" for name, version in performer.versions.items())
+                await tools.films.check_encoders(folder)
+        return ", ".join(f"{name} {version}" for name, version in tools.versions.items())
 
 
 async def _disk(settings: Settings) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 from service import app
 from service.aws import s3
 from service.config import Settings
-from service.core import gate, plan
+from service.core import command, gate, plan, screening
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import MediaWorkerError, Rejected
 from service.core.plan import Plan
-from service.core.recipe import Recipe
+from service.core.recipe import Prices, Recipe
+from service.core.step import Screen, Step
 from service.runtime.ports import Head, Uploads
-from service.runtime.steps import Performer
 from service.tools.folder import LocalUploads
 from service.tools.scratch import Scratch
 
@@ -30,8 +30,16 @@ class Examined:
     size: int
     media: Media | None = None
     planned: Plan | None = None
+    screen: Screen | None = None
+    prices: Prices | None = None
     code: str | None = None
     message: str | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All that would be done, moderation first."""
+        planned = tuple(named.step for named in self.planned.steps) if self.planned else ()
+        return (self.screen, *planned) if self.screen else planned
 
     @property
     def describes(self) -> str:
@@ -50,13 +58,13 @@ class Examined:
 
 
 @asynccontextmanager
-async def local(memory_mb: int) -> AsyncIterator[tuple[Performer, Scratch]]:
+async def local(memory_mb: int) -> AsyncIterator[tuple[app.Tools, Scratch]]:
     """The tools, and a scratch directory that is gone afterwards."""
     root = Path(tempfile.mkdtemp(prefix="media-worker-"))
     try:
         with Scratch(root) as scratch:
-            async with app.performing(memory_mb=memory_mb, scratch=scratch) as performer:
-                yield performer, scratch
+            async with app.tools(memory_mb=memory_mb, scratch=scratch) as tools:
+                yield tools, scratch
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -68,7 +76,7 @@ class _Reader:
     uploads: Uploads
     bucket: str
     recipe: Recipe
-    performer: Performer
+    tools: app.Tools
     scratch: Scratch
     room: asyncio.Semaphore
     decode: bool
@@ -92,21 +100,23 @@ class _Reader:
         rules = self.recipe.rules(head.key)
         gate.check_head(head.size, rules.limits, archived=head.archived)
         with self.scratch.job() as folder:
-            await self.uploads.fetch(head, self.performer.source(folder))
-            media = await self.performer.examine(folder, head.size, rules.limits)
+            await self.uploads.fetch(head, folder / command.SOURCE)
+            media = await self.tools.examiner.examine(folder, head.size, rules.limits)
             if self.decode:
-                await self.performer.decode(media, folder, rules.limits)
-        return Examined(key=head.key, size=head.size, media=media, planned=plan.make(media, rules, version="", done=()))
+                await self.tools.examiner.decode(media, folder, rules.limits)
+        planned = plan.make(media, rules, version="", done={})
+        screen = screening.plan(media, rules.moderation, affordable=None)
+        return Examined(key=head.key, size=head.size, media=media, planned=planned, screen=screen, prices=rules.prices)
 
 
 async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decode: bool, jobs: int) -> list[Examined]:
     """Examine files of this machine; `decode` reads them to the end as well."""
-    async with local(memory_mb) as (performer, scratch):
+    async with local(memory_mb) as (tools, scratch):
         reader = _Reader(
             uploads=LocalUploads(found),
             bucket="local",
             recipe=recipe,
-            performer=performer,
+            tools=tools,
             scratch=scratch,
             room=asyncio.Semaphore(jobs),
             decode=decode,
@@ -124,12 +134,12 @@ async def objects(
         recipe = recipe or await app.fetch_recipe(settings, aws)
         client = await aws.client("s3", app.DATA)
         keys = await s3.Store(client, bucket=bucket, owner=settings.bucket_owner).keys(prefix)
-        performer, scratch = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
+        tools, scratch = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
         reader = _Reader(
             uploads=s3.Uploads(client, owner=settings.bucket_owner),
             bucket=bucket,
             recipe=recipe,
-            performer=performer,
+            tools=tools,
             scratch=scratch,
             room=asyncio.Semaphore(jobs),
             decode=True,

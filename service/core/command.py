@@ -20,6 +20,7 @@ from service.core.step import Poster, Rendition, Sound
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
 POSTER = "poster.png"
 _PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time:packet_side_data=side_data_type"
+SPEECH_RATE = 16_000  #: in hertz, of sound for speech recognition, which hears nothing above 8 kHz
 SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
 
 _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
@@ -55,7 +56,7 @@ _CAPTIONS = "webvtt,subrip,srt,ass,ssa,mov_text,text,cc_dec,pgssub,dvdsub,dvbsub
 _CODEC_WHITELIST = ",".join([*(_DECODERS.get(c, c) for c in sorted(VIDEO_CODECS | AUDIO_CODECS)), _CAPTIONS])
 
 
-def _guarded(sniffed: StreamFile, limits: Limits) -> dict[str, Any]:
+def guarded(sniffed: StreamFile, limits: Limits) -> dict[str, Any]:
     """Options before `-i` for bytes that nobody has vetted (FF-1, FF-2)."""
     guards: dict[str, Any] = {
         "protocol_whitelist": "file",
@@ -85,7 +86,7 @@ def packets(sniffed: StreamFile, limits: Limits) -> list[str]:
 
 
 def _ffprobe(sniffed: StreamFile, limits: Limits) -> list[str]:
-    guards = _guarded(sniffed, limits) | {"max_alloc": _MAX_ALLOC}
+    guards = guarded(sniffed, limits) | {"max_alloc": _MAX_ALLOC}
     options = [part for name, value in guards.items() for part in (f"-{name}", str(value))]
     return ["ffprobe", "-hide_banner", "-v", "error", *options]
 
@@ -93,10 +94,10 @@ def _ffprobe(sniffed: StreamFile, limits: Limits) -> list[str]:
 def encode(group: Encode, limits: Limits) -> list[str]:
     """One ffmpeg command that decodes the source once and makes every step of `group`."""
     clip = group.clip
-    source = ffmpeg.input(f"file:{SOURCE}", **_guarded(clip.sniffed, limits))
+    source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits))
     steps = [named.step for named in group.steps]
     outputs = [*_pictures(source, clip, steps), *_sounds(source, steps)]
-    return _ffmpeg(ffmpeg.merge_outputs(*outputs))
+    return compiled(ffmpeg.merge_outputs(*outputs))
 
 
 def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
@@ -133,14 +134,14 @@ def _rendition(frames: Any, step: Rendition) -> Any:
         "g": 1000,  # the keyframes are the forced ones, whatever the frame rate
         "movflags": "+cmaf+frag_keyframe+global_sidx",
     }
-    return ffmpeg.output(scaled, f"{step.name}.mp4", f="mp4", **options, **_stripped())
+    return ffmpeg.output(scaled, f"{step.name}.mp4", f="mp4", **options, **stripped())
 
 
 def _poster(frames: Any, step: Poster) -> Any:
     """The first frame, and over it the one that is wanted: a clip that ends early still has a poster."""
     chosen = frames.filter("select", f"eq(n,0)+gte(t,{step.at:.3f})").filter("scale", step.width, step.height)
     options = {"frames:v": 2 if step.at > 0 else 1, "update": 1, "fps_mode": "passthrough", "c:v": "png"}
-    return ffmpeg.output(chosen.filter("format", "rgb24"), POSTER, f="image2", **options, **_stripped())
+    return ffmpeg.output(chosen.filter("format", "rgb24"), POSTER, f="image2", **options, **stripped())
 
 
 def _sounds(source: Any, steps: Sequence[object]) -> list[Any]:
@@ -165,19 +166,33 @@ def _sound(source: Any, step: Sound) -> Any:
         "use_editlist": 1,  # takes the encoder's priming, 21 ms, away again
         "frag_duration": _SOUND_FRAGMENT,
     }
-    return ffmpeg.output(samples, f"{step.name}.mp4", f="mp4", **options, **_stripped())
+    return ffmpeg.output(samples, f"{step.name}.mp4", f="mp4", **options, **stripped())
 
 
-def _stripped() -> dict[str, Any]:
+def speech(clip: Clip, stream: int, target: str, limits: Limits) -> list[str]:
+    """One sound track for a machine that listens: one channel at 16 kHz, as FLAC or bare, by `target`'s suffix.
+
+    Its times are those of the published sound: see `_sound`.
+    """
+    source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits))
+    samples = (
+        source[str(stream)]
+        .filter("aresample", SPEECH_RATE, **{"async": 1, "first_pts": 0})
+        .filter("aformat", channel_layouts="mono", sample_fmts="s16")
+    )
+    return compiled(ffmpeg.output(samples, target, f=target.rpartition(".")[2], **stripped()))
+
+
+def stripped() -> dict[str, Any]:
     """Nothing of the source's tags, chapters or encoder strings goes on, and equal input gives equal bytes."""
     return {"map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "flags": "+bitexact"}
 
 
 def decode(clip: Clip, limits: Limits) -> list[str]:
     """Decode the picture and every sound track, and write nothing; the first error ends it."""
-    source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **_guarded(clip.sniffed, limits))
+    source = ffmpeg.input(f"file:{SOURCE}", xerror=None, **guarded(clip.sniffed, limits))
     indices = [stream.index for stream in (clip.video, *clip.sounds) if stream]
-    return _ffmpeg(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
+    return compiled(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
 
 
 def remux(tracks: Sequence[str], target: str) -> list[str]:
@@ -185,10 +200,11 @@ def remux(tracks: Sequence[str], target: str) -> list[str]:
     inputs = [
         ffmpeg.input(f"file:{track}", protocol_whitelist="file", format_whitelist="mov", f="mov") for track in tracks
     ]
-    return _ffmpeg(ffmpeg.output(*inputs, target, f="mp4", c="copy", movflags="+faststart", **_stripped()))
+    return compiled(ffmpeg.output(*inputs, target, f="mp4", c="copy", movflags="+faststart", **stripped()))
 
 
-def _ffmpeg(graph: Any) -> list[str]:
+def compiled(graph: Any) -> list[str]:
+    """The whole ffmpeg command of a graph: silent but for errors, and for progress on stdout."""
     flags = [
         "-nostdin",
         "-hide_banner",

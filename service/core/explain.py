@@ -1,19 +1,42 @@
 """Why a step is planned, what it should cost, and what to do about a reason: text for people."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 
+from service.core import spend
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import Reason
 from service.core.plan import Plan
-from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+from service.core.recipe import Prices
+from service.core.step import (
+    Package,
+    Placeholder,
+    Poster,
+    Progressive,
+    Rendition,
+    Screen,
+    Sound,
+    Step,
+    Subtitles,
+    Transcript,
+    Variant,
+)
 
 #: Pixels a second that one core encodes, by preset: libx264 of FFmpeg 5.1 on a 2.5 GHz server core, decoding included.
 _PIXELS_A_SECOND = {"ultrafast": 120e6, "superfast": 80e6, "veryfast": 45e6, "faster": 28e6, "fast": 20e6}
 _SLOW_PRESET = 10e6
 _PICTURE_PIXELS_A_SECOND = {"webp": 8e6, "jpeg": 40e6}
 _SOUND_SECONDS_A_SECOND = 60.0
-#: Fargate Linux/x86 on demand in us-east-1: a vCPU for an hour and the 2 GB beside it, in dollars.
-_VCPU_HOUR = 0.04048 + 2 * 0.004445
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What is still to do should cost: time of one core, units by the price table's names, and dollars for both."""
+
+    cpu_seconds: float
+    units: Mapping[str, float]
+    dollars: float
 
 
 def why(step: Step, media: Media) -> str:
@@ -37,7 +60,27 @@ def why(step: Step, media: Media) -> str:
             return f"HLS and DASH over {len(step.tracks)} track(s), no encode"
         case Placeholder(), _:
             return "ThumbHash and colour"
+    return _why_asked(step, media)
+
+
+def _why_asked(step: Step, media: Media) -> str:
+    """The same for what is not made of the upload, but said of it, or beside it."""
+    match step, media:
+        case Screen(), Clip():
+            return f"{len(step.at)} frame(s) of {media.seconds:.4g} s, shown to {step.provider}"
+        case Screen(), Picture():
+            return f"{len(step.at)} of {media.frames} page(s) or frame(s), shown to {step.provider}"
+        case Transcript(), _:
+            return f"track {step.stream}, heard by {step.provider}, {_language(step)}"
+        case Subtitles(), _:
+            return f"{step.key}, in {step.language}: was uploaded beside it"
     return ""
+
+
+def _language(step: Transcript) -> str:
+    if step.language:
+        return f"in {step.language}"
+    return f"in one of {', '.join(step.languages)}" if step.languages else "in whatever language it is"
 
 
 def _rate(step: Rendition) -> float:
@@ -59,10 +102,25 @@ def cpu_seconds(step: Step, media: Media) -> float:
     return 0.0
 
 
-def cost(plan: Plan, media: Media) -> tuple[float, float]:
-    """CPU seconds of the steps that are still to do, and dollars of Fargate for them."""
-    seconds = sum(cpu_seconds(named.step, media) for group in plan.groups for named in group.steps)
-    return seconds, seconds / 3600 * _VCPU_HOUR
+def cost(plan: Plan, media: Media, prices: Prices, *, screen: Screen | None = None) -> Estimate:
+    """About what the steps cost that are still to do, were they all bought; `screen` is what is seen before them."""
+    groups = (*plan.groups, *([plan.later] if plan.later else []))
+    steps: list[Step] = [named.step for group in groups for named in group.steps]
+    steps += [screen] if screen else []
+    seconds = sum(cpu_seconds(step, media) for step in steps)
+    units = {"rekognition_image": _images(steps), "transcribe_minute": _minutes(steps, media)}
+    bought = {unit: count for unit, count in units.items() if count}
+    bill = spend.cost(bought, prices, cpu_seconds=seconds, bytes_in=0, bytes_out=0)
+    return Estimate(cpu_seconds=seconds, units=bought, dollars=bill.dollars)
+
+
+def _images(steps: Iterable[Step]) -> int:
+    return sum(len(step.at) for step in steps if isinstance(step, Screen) and step.provider == "rekognition")
+
+
+def _minutes(steps: Iterable[Step], media: Media) -> float:
+    heard = [step for step in steps if isinstance(step, Transcript) and step.provider == "transcribe"]
+    return len(heard) * spend.minutes(media.seconds) if isinstance(media, Clip) else 0.0
 
 
 REMEDIES: dict[Reason, str] = {
@@ -81,6 +139,11 @@ REMEDIES: dict[Reason, str] = {
     Reason.TIME_LIMIT: "It took too long: use a larger task, or a faster preset in the recipe.",
     Reason.MEMORY_LIMIT: "It took too much memory: raise MEDIA_CHILD_MEMORY_MB and the task's memory.",
     Reason.MODERATION_BLOCKED: "It may not be shown, by the recipe's rules.",
+    Reason.MODERATION_REVIEW: "Look at it: `media-worker review list` shows why it waits, then approve or reject it.",
+    Reason.MODERATION_UNAVAILABLE: (
+        "Nobody could be asked whether it may be shown. Read the failures above, see with `media-worker doctor` that "
+        "the provider answers and that spend allows it, then reprocess it, or decide with `media-worker review`."
+    ),
     Reason.SUPERSEDED: "Nothing: a newer version took its place.",
     Reason.INTERNAL: "Read the failures above, mend the cause, and put its dead letter back into the queue.",
 }

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from service.core.media import Clip, Timeline
+from service.core.media import Clip, Media, Picture, Timeline
 from service.core.outcome import Reason, Rejected
 from service.core.recipe import Limits
 
@@ -65,6 +65,24 @@ def check_timeline(clip: Clip, timeline: Timeline) -> None:
             Reason.DAMAGED,
             f"It should last {clip.duration:.1f} s, but ends after {reach:.1f} s: it was cut off.",
         )
+
+
+def check_again(media: Media, limits: Limits) -> None:
+    """Refuse what was examined under other limits.
+
+    :raises Rejected: with the limit that it breaks by now.
+    """
+    match media:
+        case Clip():
+            check_clip(media, limits)
+            if media.timeline and media.timeline.reach > limits.seconds:
+                raise _too_long(media.timeline.reach, limits)
+        case Picture(width=width, height=height, frames=frames):
+            if width * height > limits.pixels:
+                message = f"It is {width} x {height}; at most {limits.pixels:,} pixels are accepted."
+                raise Rejected(Reason.TOO_MANY_PIXELS, message)
+            if media.animated and (frames > limits.frames or frames * width * height > limits.total_pixels):
+                raise Rejected(Reason.TOO_MANY_FRAMES, f"It has {frames:,} frames, which are too many at this size.")
 
 
 def _too_long(seconds: float, limits: Limits) -> Rejected:

@@ -9,15 +9,15 @@ import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import unquote_plus
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.core import places
 from service.core.outcome import Forged, Poison, Unknown
 
-Type = Literal["process", "reprocess"]
+Type = Literal["process", "reprocess", "captions", "approve", "reject"]
 
 _MAX_KEY = 1024  # bytes, the limit of S3
 _EVENTS = ("ObjectCreated:", "ObjectRemoved:", "ObjectRestore:Completed", "LifecycleExpiration:")
@@ -33,6 +33,22 @@ class Job:
     type: Type
     cause: str
     requested_at: datetime | None = None
+    revision: int | None = None  #: of the page manifest that a reviewer saw
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A service has ended listening to the `speech` of this name; whose it is, our own records say."""
+
+    speech: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later:
+    """A job that is to be looked at again after some seconds."""
+
+    job: Job
+    after: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +99,16 @@ class _EventBridge(_Part):
     detail: _S3
 
 
+class _Transcription(_Part):
+    """Amazon EventBridge events reference, Transcribe Job State Change; other people's jobs are of no concern."""
+
+    class Detail(_Part):
+        name: _Cause = Field(alias="TranscriptionJobName")
+
+    source: Literal["aws.transcribe"]
+    detail: Detail
+
+
 class _Envelope(_Part):
     class Source(_Part):
         bucket: _Name
@@ -93,10 +119,17 @@ class _Envelope(_Part):
     source: Source
     cause: _Cause = "request"
     requested_at: AwareDatetime | None = None
+    revision: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _reviewed(self) -> Self:
+        if self.type in {"approve", "reject"} and self.revision is None:
+            raise ValueError("a review names the revision that the reviewer saw")
+        return self
 
 
-def read(body: str) -> tuple[Job, ...]:
-    """The jobs in a message; none for one that is only a greeting, such as `s3:TestEvent`.
+def read(body: str) -> tuple[Job | Ended, ...]:
+    """The jobs in a message, or the end of what somebody else did for one; none for a greeting (`s3:TestEvent`).
 
     :raises Poison: for a body that is none of the known shapes.
     :raises Unknown: for an envelope of a type or version that a newer worker may know.
@@ -121,13 +154,15 @@ def _parsed(body: str) -> dict[str, Any]:
     return document
 
 
-def _read(document: dict[str, Any]) -> tuple[Job, ...]:
+def _read(document: dict[str, Any]) -> tuple[Job | Ended, ...]:
     if document.get("Type") == "Notification" and isinstance(document.get("Message"), str):
         document = _parsed(document["Message"])
     if "media_worker" in document:
         return (_from_envelope(document),)
     if document.get("Event") == "s3:TestEvent":
         return ()
+    if document.get("detail-type") == "Transcribe Job State Change":
+        return _from_transcription(_Transcription.model_validate(document))
     if "detail-type" in document:
         return _from_eventbridge(_EventBridge.model_validate(document))
     if "Records" in document:
@@ -146,7 +181,13 @@ def _from_envelope(document: dict[str, Any]) -> Job:
         type=envelope.type,
         cause=envelope.cause,
         requested_at=envelope.requested_at,
+        revision=envelope.revision,
     )
+
+
+def _from_transcription(event: _Transcription) -> tuple[Ended, ...]:
+    speech = places.speech_of(event.detail.name)
+    return (Ended(speech=speech),) if speech else ()
 
 
 def _from_eventbridge(event: _EventBridge) -> tuple[Job, ...]:
@@ -187,6 +228,8 @@ def envelope(job: Job) -> str:
         "cause": job.cause,
         "requested_at": job.requested_at.isoformat() if job.requested_at else None,
     }
+    if job.revision is not None:
+        document["revision"] = job.revision
     return json.dumps(document)
 
 

@@ -8,7 +8,10 @@ from typing import Literal
 from service.core import markup, places
 from service.core.media import Clip, Kind, Media, Picture
 from service.core.outcome import Reason, Rejected
-from service.core.record import Document, Entry, File, Hint, Product, Record
+from service.core.record import Document, Entry, File, Hint, Product, Record, Role
+
+#: `pending`: they will come; `unavailable`: they could not be made; `none`: nobody speaks, or none were asked for.
+CaptionState = Literal["none", "pending", "machine", "uploaded", "unavailable"]
 
 
 class Status(StrEnum):
@@ -21,6 +24,11 @@ class Status(StrEnum):
     FAILED = "failed"
     DELETED = "deleted"
 
+
+_WAITING = {
+    Reason.MODERATION_REVIEW: "It will be shown when a person has looked at it.",
+    Reason.MODERATION_UNAVAILABLE: "It could not be checked yet; it will be shown when it has been.",
+}
 
 FINAL = frozenset(Status) - {Status.PROCESSING}
 
@@ -50,7 +58,7 @@ class Serving(Document):
     duration: float | None = None
     products: tuple[Product, ...]
     placeholder: Hint | None = None
-    captions: Literal["none"] = "none"
+    captions: CaptionState = "none"
     html: str
 
 
@@ -81,8 +89,16 @@ def ready(before: Manifest | None, source: Source, serving: Serving, *, now: dat
 
 
 def rejected(before: Manifest | None, source: Source, error: Rejected, *, now: datetime) -> Manifest:
-    """A version that will never be published; what was served before still is."""
-    return _next(before, source, now, status=Status.REJECTED, reason=Why(code=error.reason, message=error.message))
+    """A version that will never be published; what was served before still is, unless this one may not be shown."""
+    why = Why(code=error.reason, message=error.message)
+    withdrawn = {"serving": None} if error.reason is Reason.MODERATION_BLOCKED else {}
+    return _next(before, source, now, status=Status.REJECTED, reason=why, **withdrawn)
+
+
+def quarantined(before: Manifest | None, source: Source, reason: Reason, *, now: datetime) -> Manifest:
+    """A version that is not public before somebody has looked at it; what was served before still is."""
+    why = Why(code=reason, message=_WAITING[reason])
+    return _next(before, source, now, status=Status.QUARANTINED, reason=why)
 
 
 def failed(before: Manifest | None, source: Source, *, now: datetime) -> Manifest:
@@ -125,13 +141,20 @@ def entries(records: Iterable[Record]) -> list[tuple[Record, File, Entry]]:
 
 
 def serve(
-    media: Media, records: Iterable[Record], *, wanted: Mapping[str, int], base: str, at: places.Places
+    media: Media,
+    records: Iterable[Record],
+    *,
+    wanted: Mapping[str, int],
+    base: str,
+    at: places.Places,
+    pending: bool = False,
 ) -> Serving:
     """What a page may show of `media`: the products of the steps in `wanted`, which gives their order.
 
     Two workers may have done one step at the same time: the first record that lists it counts.
 
     :param base: the public address that object keys are appended to.
+    :param pending: whether captions are still being made.
     """
     done = {step.digest: (record, step) for record in reversed(tuple(records)) for step in record.steps}
     chosen = [done[digest] for digest in sorted(wanted, key=lambda digest: wanted[digest]) if digest in done]
@@ -152,8 +175,14 @@ def serve(
         duration=duration,
         products=products,
         placeholder=hint,
+        captions="pending" if pending else _captions(products),
         html=markup.write(kind, products, width=width, height=height),
     )
+
+
+def _captions(products: Iterable[Product]) -> CaptionState:
+    found = [product.machine for product in products if product.role is Role.CAPTIONS]
+    return ("machine" if all(found) else "uploaded") if found else "none"
 
 
 def _measures(media: Media) -> tuple[int | None, int | None, float | None]:
@@ -177,4 +206,6 @@ def _product(record: Record, file: File, entry: Entry, *, base: str, at: places.
         width=entry.width,
         height=entry.height,
         bandwidth=entry.bandwidth,
+        language=entry.language,
+        machine=entry.machine,
     )

@@ -5,6 +5,8 @@ MediaWorkerError
 ├── Superseded        the source changed under way: reconcile again
 ├── Conflict          somebody else wrote first (412, 409): reconcile again
 ├── Crowded           not now: somebody else is at the key, or the disk is full; no failure of the job
+├── Overspent         a cap of the recipe refuses to buy it
+├── Unscreened        nobody could be asked whether it may be shown: it stays out of sight, and is tried again
 ├── Transient         try again later
 │   ├── Throttled     the other side asked for less
 │   └── Unavailable   it did not answer, or answered with its own failure
@@ -39,6 +41,8 @@ class Reason(StrEnum):
     TIME_LIMIT = "time_limit"
     MEMORY_LIMIT = "memory_limit"
     MODERATION_BLOCKED = "moderation_blocked"
+    MODERATION_REVIEW = "moderation_review"
+    MODERATION_UNAVAILABLE = "moderation_unavailable"
     SUPERSEDED = "superseded"
     INTERNAL = "internal"
 
@@ -66,6 +70,14 @@ class Conflict(MediaWorkerError):
 
 class Crowded(MediaWorkerError):
     """There is no room for this job now."""
+
+
+class Overspent(MediaWorkerError):
+    """A cap of the recipe refuses to buy it; its text says which."""
+
+
+class Unscreened(MediaWorkerError):
+    """Moderation gave no verdict; its text says why."""
 
 
 class Transient(MediaWorkerError):
@@ -143,8 +155,9 @@ UNKNOWN_TYPE_DELAY = 300  # long enough for a rolling deployment to bring a work
 def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Verdict:
     """How the message of an attempt ends; `attempts` counts this one, by the worker's own count.
 
-    What only an operator can mend is no fault of the file: it waits, and the queue's age raises the alarm. Anything
-    that nobody foresaw is transient: five tries tell a bug from a bad moment.
+    What only an operator can mend is no fault of the file: it waits, and the queue's age raises the alarm; so does
+    what a cap refuses, until the day is over or the cap is raised. Anything that nobody foresaw is transient: five
+    tries tell a bug from a bad moment.
     """
     match error:
         case None | Rejected() | Superseded():
@@ -157,7 +170,7 @@ def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Ver
             return Retry(after=UNKNOWN_TYPE_DELAY, counts=False)
         case Crowded() | OSError(errno=28):  # no space left on device
             return Retry(after=CROWDED_DELAY, counts=False)
-        case Misconfigured():
+        case Misconfigured() | Overspent() | Unscreened():
             return Retry(after=MAX_BACKOFF, counts=False)
         case Poison():
             return DeadLetter(reason=_snake(type(error)), detail=str(error), publish_failed=False)

@@ -7,10 +7,16 @@ So no two of these keys are equal, and none is a folder of the other, in S3 and 
 import re
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Literal
 from urllib.parse import quote, unquote
 
 AREAS = ("media/", "quarantine/", "records/", "work/")
 
+Area = Literal["media", "quarantine"]
+TICKET = "waiting.json"
+
+_RECORD = re.compile(r"[0-9a-f]{40}\.json")
+_SPEECH = re.compile(r"media-worker-([0-9a-f]{40})-[1-9][0-9]{0,2}")
 _MAX_NAME = 700  # bytes; S3 allows 1024 for the whole key, and ours add up to 140
 _MAX_SEGMENT = 200  # bytes; file systems allow 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # C0, DEL and C1: the same in every version of Unicode
@@ -52,9 +58,19 @@ class Places:
         """What the folders of all steps' files begin with; the aliases' too."""
         return f"media/{self.name}/~"
 
-    def folder(self, digest: str, attempt: str) -> str:
+    @property
+    def held(self) -> str:
+        """What the folders of all steps' files begin with, as long as they wait for a review."""
+        return f"quarantine/{self.name}/~"
+
+    def folder(self, digest: str, attempt: str, *, area: Area) -> str:
         """Where one attempt at a group of steps puts its files."""
-        return f"media/{self.name}/~{digest[:16]}-{attempt}/"
+        return f"{area}/{self.name}/~{digest[:16]}-{attempt}/"
+
+    @property
+    def ticket(self) -> str:
+        """What says that the source waits for a review."""
+        return f"{self.held}/{TICKET}"
 
     @property
     def aliases(self) -> str:
@@ -79,6 +95,10 @@ class Places:
         begin = quote(f"media/{self.name}/", safe="/~")
         return unquote(address[max(0, address.rfind(begin)) :])
 
+    def decision(self, version: str) -> str:
+        """What a reviewer said of one version."""
+        return f"{self.records(version)}decision.json"
+
     def record(self, version: str, digest: str) -> str:
         """The record of one group of steps."""
         return f"{self.records(version)}{digest}.json"
@@ -86,6 +106,57 @@ class Places:
     def outcome(self, version: str) -> str:
         """The full outcome of one version."""
         return f"{self.records(version)}outcome.json"
+
+
+def released(folder: str) -> str:
+    """Where a folder that waited for a review lies when it is public: its files name one another as before."""
+    return "media/" + folder.removeprefix("quarantine/")
+
+
+def held(folder: str) -> str:
+    """Where a folder lies, or lay, while it waits for a review."""
+    return "quarantine/" + folder.removeprefix("quarantine/").removeprefix("media/")
+
+
+def is_held(folder: str) -> bool:
+    """Whether a folder waits for a review."""
+    return folder.startswith("quarantine/")
+
+
+def is_record(key: str) -> bool:
+    """Whether `key` is that of a record of steps, not of an outcome or a decision."""
+    return _RECORD.fullmatch(key.rpartition("/")[2]) is not None
+
+
+def speech_job(name: str, number: int) -> str:
+    """What a service's job for a speech is called; the name of one that failed is not used again."""
+    return f"media-worker-{name}-{number}"
+
+
+def speech_of(job: str) -> str | None:
+    """The speech that such a job is for; None for a job of somebody else."""
+    found = _SPEECH.fullmatch(job)
+    return found[1] if found else None
+
+
+def speech_source(name: str) -> str:
+    """What says which source a speech is of, for messages that name the speech alone."""
+    return f"records/~speech/{name}.json"
+
+
+def quota() -> str:
+    """Where all workers share what they buy; no name is like it, not even one that is a digest."""
+    return "records/~quota.json"
+
+
+def speech_audio(name: str) -> str:
+    """The sound of a clip, for a service that listens to it."""
+    return f"work/~speech/{name}.flac"
+
+
+def speech_text(job: str) -> str:
+    """Where that service puts what it heard in `job`; Transcribe takes no `~` in a key (StartTranscriptionJob)."""
+    return f"work/speech/{job}.json"
 
 
 def version(bucket: str, key: str, version_id: str | None, etag: str, last_modified: str) -> str:

@@ -1,6 +1,9 @@
-"""Decides what is still to do: the steps that the rules ask for, less those done, grouped by shared decode."""
+"""Decides what is still to do: the steps that the rules ask for, less those done, grouped by shared decode.
 
-from collections.abc import Collection, Sequence
+Planning is asked again after each group: what a group found (captions, or none) decides what the next one makes.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -8,7 +11,19 @@ from service.core import ladder, step
 from service.core.media import AudioStream, Clip, Media, Picture
 from service.core.products import SUFFIXES
 from service.core.recipe import Images, Rules
-from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+from service.core.record import StepRecord
+from service.core.step import (
+    Package,
+    Placeholder,
+    Poster,
+    Progressive,
+    Rendition,
+    Sound,
+    Step,
+    Subtitles,
+    Transcript,
+    Variant,
+)
 
 #: The longest side of a WebP file (RFC 9649 section 2.6); other formats are held to it too.
 _MAX_SIDE = 16_383
@@ -48,35 +63,89 @@ class Assemble:
     steps: tuple[Named, ...]
 
 
-Group = Draw | Encode | Assemble
+@dataclass(frozen=True, kw_only=True)
+class Adopt:
+    """Captions that lie beside the source: one file each, and no decode of the source."""
+
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listen:
+    """One sound track, heard by a machine: the one step that nothing waits for."""
+
+    clip: Clip
+    steps: tuple[Named, ...]
+
+
+Group = Draw | Encode | Assemble | Adopt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All steps that make up the outcome, in order, and the groups that are still to do."""
+    """All steps that make up the outcome, in order, and the groups that are still to do; `later`, once it is public."""
 
     steps: tuple[Named, ...]
     groups: tuple[Group, ...]
+    later: Listen | None = None
 
 
-def make(media: Media, rules: Rules, *, version: str, done: Collection[str]) -> Plan:
-    """The plan for `media` under `rules`; `done` holds the digests that records of this version list."""
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What the source's surroundings say: the language that its metadata declares, and captions uploaded beside it."""
+
+    language: str | None = None
+    subtitles: tuple[Subtitles, ...] = ()
+
+
+NOTHING_BESIDE = Beside()
+
+
+def make(
+    media: Media, rules: Rules, *, version: str, done: Mapping[str, StepRecord], beside: Beside = NOTHING_BESIDE
+) -> Plan:
+    """The plan for `media` under `rules`; `done` holds the steps that records of this version list, by digest."""
     match media:
         case Picture():
             steps = _named(_picture_steps(media, rules.images), version)
-            groups: list[Group] = [Draw(picture=media, steps=_missing(steps, done))]
+            return _plan(steps, [Draw(picture=media, steps=_missing(steps, done))])
         case Clip():
-            decoded = _named(_clip_steps(media, rules), version)
-            assembled = _named(_assembly(decoded, rules), version)
-            steps = decoded + assembled
-            groups = [
-                Encode(clip=media, steps=_missing(decoded, done)),
-                Assemble(steps=_missing(assembled, done)),
-            ]
-    return Plan(steps=steps, groups=tuple(group for group in groups if group.steps))
+            return _clip_plan(media, rules, version, done, beside)
 
 
-def group_digest(group: Group) -> str:
+def _clip_plan(clip: Clip, rules: Rules, version: str, done: Mapping[str, StepRecord], beside: Beside) -> Plan:
+    uploaded = _named(beside.subtitles if clip.sounds or clip.video else (), version)
+    heard = _named(_transcripts(clip, rules, beside, [done.get(named.digest) for named in uploaded]), version)
+    captions = [named.digest for named in (*uploaded, *heard) if named.digest in done and done[named.digest].captions]
+    decoded = _named(_clip_steps(clip, rules), version)
+    assembled = _named(_assembly(decoded, rules, captions), version)
+    groups: list[Group] = [
+        Adopt(steps=_missing(uploaded, done)),
+        Encode(clip=clip, steps=_missing(decoded, done)),
+        Assemble(steps=_missing(assembled, done)),
+    ]
+    unheard = _missing(heard, done)
+    later = Listen(clip=clip, steps=unheard) if unheard else None
+    return _plan((*decoded, *assembled, *uploaded, *heard), groups, later)
+
+
+def _plan(steps: tuple[Named, ...], groups: Sequence[Group], later: Listen | None = None) -> Plan:
+    return Plan(steps=steps, groups=tuple(group for group in groups if group.steps), later=later)
+
+
+def _transcripts(clip: Clip, rules: Rules, beside: Beside, uploaded: Sequence[StepRecord | None]) -> list[Transcript]:
+    """What a machine writes down, where nobody has: whoever uploads captions that can be read has the word."""
+    if rules.captions.provider == "off" or not clip.sounds:
+        return []
+    if any(record is None or record.captions for record in uploaded):
+        return []
+    language = beside.language or rules.captions.language
+    languages = () if language else rules.captions.languages
+    stream = _best(clip.sounds).index
+    return [Transcript(provider=rules.captions.provider, stream=stream, language=language, languages=languages)]
+
+
+def group_digest(group: Group | Listen) -> str:
     """Names a group by its steps: what its record and its folder are called."""
     return step.fingerprint(sorted(named.digest for named in group.steps))
 
@@ -175,11 +244,12 @@ def _sound(track: AudioStream, rules: Rules) -> Sound:
     )
 
 
-def _assembly(decoded: Sequence[Named], rules: Rules) -> list[Step]:
+def _assembly(decoded: Sequence[Named], rules: Rules, captions: Sequence[str]) -> list[Step]:
     rungs = [named for named in decoded if isinstance(named.step, Rendition)]
     sounds = [named for named in decoded if isinstance(named.step, Sound)]
     progressive = _progressive(rungs, sounds[0].digest if sounds else None, rules.video.progressive_height)
-    return [progressive, Package(tracks=tuple(named.digest for named in (*rungs, *sounds)))]
+    tracks = tuple(named.digest for named in (*rungs, *sounds))
+    return [progressive, Package(tracks=tracks, captions=tuple(captions))]
 
 
 def _progressive(rungs: Sequence[Named], audio: str | None, height: int) -> Progressive:

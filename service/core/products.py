@@ -4,7 +4,20 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from service.core.record import Entry, Role
-from service.core.step import ImageFormat, Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+from service.core.step import (
+    ImageFormat,
+    Package,
+    Placeholder,
+    Poster,
+    Progressive,
+    Rendition,
+    Screen,
+    Sound,
+    Step,
+    Subtitles,
+    Transcript,
+    Variant,
+)
 
 HLS = "application/vnd.apple.mpegurl"  # RFC 8216 section 10
 DASH = "application/dash+xml"  # ISO/IEC 23009-1, annex C
@@ -22,12 +35,15 @@ class Expected:
 
 
 def expected(step: Step) -> tuple[Expected, ...]:
-    """The files of `step`; an alias is the product's stable name for pages that do not read manifests."""
+    """The files of `step`; an alias is the product's stable name for pages that do not read manifests.
+
+    Those of captions and of moderation depend on what is heard and seen: see `captions` for the former.
+    """
     match step:
         case Variant(name=name, format=format_, width=width, height=height):
             entry = Entry(role=Role.IMAGE, alias=name, width=width, height=height)
             return (Expected(name=name, content_type=f"image/{format_}", entry=entry),)
-        case Placeholder():
+        case Placeholder() | Screen() | Transcript() | Subtitles():
             return ()
         case Poster():
             return tuple(_poster(step, format_) for format_ in step.formats)
@@ -51,6 +67,21 @@ def expected(step: Step) -> tuple[Expected, ...]:
             )
         case _:
             assert_never(step)
+
+
+def captions(language: str | None, *, machine: bool) -> tuple[Expected, ...]:
+    """WebVTT, the same as SRT for editors, and the playlist around the former."""
+    stem = f"captions.{language}" if language else "captions"
+
+    def product(name: str, content_type: str) -> Expected:
+        entry = Entry(role=Role.CAPTIONS, alias=name, language=language, machine=machine)
+        return Expected(name=name, content_type=content_type, entry=entry)
+
+    return (
+        product(f"{stem}.vtt", "text/vtt"),
+        product(f"{stem}.srt", "application/x-subrip"),
+        Expected(name=f"{stem}.m3u8", content_type=HLS),
+    )
 
 
 def track_file(step: Rendition | Sound) -> str:

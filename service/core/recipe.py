@@ -5,11 +5,17 @@ import tomllib
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from service.core import taxonomy
 from service.core.outcome import Misconfigured
+
+LOWEST_CONFIDENCE = 20.0  #: in percent: providers are asked for no less, so that no rule can speak of less
+LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"  #: RFC 5646, section 2.1, without its rare forms
+
+_Language = Annotated[str, Field(pattern=LANGUAGE)]
 
 _SAID = {"extra_forbidden": "there is no such entry", "missing": "is missing", "tuple_type": "has to be a list"}
 
@@ -87,13 +93,103 @@ class Audio(_Part):
     bit_rate: int = Field(ge=32_000, le=512_000)
 
 
+class Threshold(_Part):
+    """From which confidence on, in percent, something waits for a person, or is refused; None: never."""
+
+    review: float | None = Field(default=None, ge=LOWEST_CONFIDENCE, le=100)
+    block: float | None = Field(default=None, ge=LOWEST_CONFIDENCE, le=100)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if self.review is not None and self.block is not None and self.review > self.block:
+            raise ValueError("review must not lie above block")
+        return self
+
+
+class Rule(Threshold):
+    """What is done about one label, and about those below it that have no rule of their own."""
+
+    label: str = Field(min_length=1, max_length=100)
+
+
+class Seen(_Part):
+    """The rules for what one provider can see."""
+
+    rules: tuple[Rule, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        labels = [rule.label for rule in self.rules]
+        if repeated := next((label for label in labels if labels.count(label) > 1), None):
+            raise ValueError(f'label "{repeated}" has two rules')
+        return self
+
+
+class Moderation(_Part):
+    """What may be shown. `off` has to be said."""
+
+    provider: Literal["rekognition", "local", "off"]
+    interval_seconds: float = Field(ge=0.2, le=60, description="between the frames of a video that are looked at")
+    frames: int = Field(ge=1, le=5000, description="most of one upload; a longer one is looked at less often")
+    small: Literal["pad", "skip"] = Field(description="a picture with a side below 80 pixels: no provider takes it")
+    patience_seconds: float = Field(
+        ge=0, le=3600, description="how long a provider that does not answer is asked again"
+    )
+    unknown: Threshold = Field(description="what is done about labels that no rule speaks of")
+    local: Seen
+    rekognition: Seen
+
+    @model_validator(mode="after")
+    def _visible(self) -> Self:
+        for provider, seen in (("local", self.local), ("rekognition", self.rekognition)):
+            for rule in seen.rules:
+                if not taxonomy.sees(provider, rule.label):
+                    raise ValueError(f'{provider}.rules: "{rule.label}" is nothing that this provider can see')
+        return self
+
+
+class Captions(_Part):
+    """What is said in a clip, as text. The language is the upload's own (`x-amz-meta-language`), else this one."""
+
+    provider: Literal["transcribe", "whisper", "off"]
+    language: str | None = Field(
+        default=None, pattern=LANGUAGE, description="BCP 47, such as en-US; else it is identified"
+    )
+    languages: tuple[_Language, ...] = Field(default=(), max_length=5, strict=False, description="to choose from")
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if len(self.languages) == 1:
+            raise ValueError("languages: one is no choice: say language instead")
+        return self
+
+
+class Spend(_Part):
+    """Caps in dollars: nothing is bought beyond them. A day is a day in UTC, and counts all that this recipe buys."""
+
+    upload: float = Field(ge=0)
+    day: float = Field(ge=0)
+
+
+class Prices(_Part):
+    """Dollars for one unit of each kind."""
+
+    rekognition_image: float = Field(ge=0)
+    transcribe_minute: float = Field(ge=0)
+    cpu_hour: float = Field(ge=0)
+
+
 class Rules(_Part):
     """What is made of one upload."""
 
     limits: Limits
+    moderation: Moderation
     images: Images
     video: Video
     audio: Audio
+    captions: Captions
+    spend: Spend
+    prices: Prices
 
     def digest(self) -> str:
         """Names these rules in outcome records."""
@@ -110,6 +206,11 @@ class Recipe(_Part):
     def ignores(self, key: str) -> bool:
         """Whether `key` is no upload at all."""
         return any(fnmatchcase(key, pattern) for pattern in self.ignore)
+
+    @property
+    def all_rules(self) -> tuple[Rules, ...]:
+        """Those that any key may fall under."""
+        return (self.general, *(rules for _, rules in self.prefixes))
 
     def rules(self, key: str) -> Rules:
         """The rules for `key`."""

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.core.tracks import AudioTrack, VideoTrack
+from service.core.media import Clip, Picture
+from service.core.tracks import AudioTrack, CaptionTrack, VideoTrack
 
 
 class Document(BaseModel):
@@ -35,13 +36,18 @@ class Role(StrEnum):
 
 
 class Entry(Document):
-    """What makes a file a product, an entry point for a page; `alias` is its stable name, where it has one."""
+    """What makes a file a product, an entry point for a page; `alias` is its stable name, where it has one.
+
+    `language` is that of captions (BCP 47), and `machine` says that no person wrote them.
+    """
 
     role: Role
     alias: str | None = None
     width: int | None = None
     height: int | None = None
     bandwidth: int | None = None
+    language: str | None = None
+    machine: bool | None = None
 
 
 class File(Document):
@@ -73,6 +79,56 @@ class Product(Document):
     width: int | None = None
     height: int | None = None
     bandwidth: int | None = None
+    language: str | None = None
+    machine: bool | None = None
+
+
+class Label(Document):
+    """What a moderation provider sees, in its own words: all kept as data, whether we know them or not.
+
+    `parent` is "" at the top of its taxonomy; `confidence` in percent.
+    """
+
+    name: str
+    parent: str = ""
+    confidence: float
+    level: int | None = None
+
+
+class Look(Document):
+    """One frame that a provider was shown; `at` in seconds, or the number of a page. `file` is kept for a reviewer."""
+
+    at: float
+    labels: tuple[Label, ...] = ()
+    file: str | None = None
+
+
+class Screening(Document):
+    """What moderation saw of one version; the verdict is made of it by the recipe of the day.
+
+    `planned` frames were to be looked at, `alike` of them were so like another one that it spoke for them; `gap` is the
+    longest time in seconds that no frame stands for. `complete` is false where a hard hit made the rest needless, and
+    `skipped` says why nothing was shown to the provider at all.
+    """
+
+    provider: str
+    model: str | None
+    planned: int
+    alike: int = 0
+    gap: float = 0.0
+    complete: bool = True
+    skipped: str | None = None
+    looks: tuple[Look, ...] = ()
+
+
+class Captioned(Document):
+    """What came of captions; `none` says why there are no cues (`no_speech`, `language`, `refused`, `spend`, …)."""
+
+    language: str | None = None
+    model: str | None = None
+    machine: bool = True
+    cues: int = 0
+    none: str | None = None
 
 
 class StepRecord(Document):
@@ -84,6 +140,9 @@ class StepRecord(Document):
     placeholder: Hint | None = None
     video: VideoTrack | None = None
     audio: AudioTrack | None = None
+    captions: CaptionTrack | None = None
+    screening: Screening | None = None
+    captioned: Captioned | None = None
 
 
 class Spent(Document):
@@ -92,18 +151,90 @@ class Spent(Document):
     wall_seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
+    units: dict[str, float] = Field(
+        default_factory=dict, description="what was bought, by the names of the price table"
+    )
 
 
 class Record(Document):
-    """A group of steps that were done and committed together; its files lie in `folder`."""
+    """A group of steps that were done and committed together; its files lie in `folder`.
+
+    `media` is what examining the version gave, so that what needs no decode needs no download either.
+    """
 
     version: str
+    media: Picture | Clip | None = None
     digest: str
     folder: str
     made_at: datetime
     made_by: dict[str, str]
     spent: Spent
     steps: tuple[StepRecord, ...]
+
+
+class Decision(Document):
+    """What a reviewer said of one version, and at which revision of its page manifest."""
+
+    says: Literal["allow", "block"]
+    revision: int
+    at: datetime
+    by: str
+
+
+class Because(Document):
+    """A label that made the verdict, and the rule that it fell under; `at` in seconds or pages."""
+
+    label: str
+    confidence: float
+    at: float
+    rule: str
+
+
+class Moderated(Document):
+    """The verdict on one version, by whom, and how much of it was looked at; times in seconds.
+
+    `by` is the provider, `reviewer`, or `off` where the recipe asks nobody; `policy` names the rules.
+    """
+
+    says: Literal["allow", "review", "block"]
+    by: str
+    policy: str
+    because: tuple[Because, ...] = ()
+    model: str | None = None
+    planned: int = 0
+    alike: int = 0
+    gap: float = 0.0
+    complete: bool = True
+    skipped: str | None = None
+
+
+class Ticket(Document):
+    """`quarantine/<name>/~/waiting.json`: what waits for a review, and the frames that were flagged."""
+
+    bucket: str
+    key: str
+    version: str
+    since: datetime
+    because: tuple[Because, ...] = ()
+    frames: tuple[str, ...] = ()
+
+
+class Line(Document):
+    """What was bought of one kind."""
+
+    unit: str
+    count: float
+    dollars: float
+
+
+class Cost(Document):
+    """What one version has cost by now: what was bought, what this machine did, and dollars for both."""
+
+    lines: tuple[Line, ...]
+    cpu_seconds: float
+    bytes_in: int
+    bytes_out: int
+    dollars: float
 
 
 class Failure(Document):
@@ -135,4 +266,7 @@ class Outcome(Document):
     made: tuple[str, ...] = ()
     reused: tuple[str, ...] = ()
     spent: Spent | None = None
+    moderation: Moderated | None = None
+    captions: Captioned | None = None
+    cost: Cost | None = None
     failures: tuple[Failure, ...] = ()

@@ -18,6 +18,9 @@ EPOCHS = {
     "Poster": 1,
     "Progressive": 1,
     "Package": 1,
+    "Screen": 1,
+    "Transcript": 1,
+    "Subtitles": 1,
 }
 
 ImageFormat = Literal["webp", "jpeg"]
@@ -89,12 +92,44 @@ class Progressive:
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """The multivariant playlist and the DASH manifest over the tracks of these steps."""
+    """The multivariant playlist and the DASH manifest over the tracks of these steps, and their captions."""
 
     tracks: tuple[str, ...]
+    captions: tuple[str, ...] = ()
 
 
-Step = Variant | Placeholder | Rendition | Sound | Poster | Progressive | Package
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """Frames of the upload, shown to a moderation provider: at these seconds of a clip, or these pages of a picture.
+
+    No rule is in it: the verdict is made of what the provider saw, anew each time.
+    """
+
+    provider: str
+    at: tuple[float, ...]
+    pad: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """What a machine hears in one sound track; `language` as declared, else one of `languages`, else any."""
+
+    provider: str
+    stream: int
+    language: str | None
+    languages: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subtitles:
+    """Captions that were uploaded beside the source: the object `key` in its version with this ETag."""
+
+    key: str
+    etag: str
+    language: str
+
+
+Step = Variant | Placeholder | Rendition | Sound | Poster | Progressive | Package | Screen | Transcript | Subtitles
 
 
 def digest(step: Step, *, version: str) -> str:

@@ -1,6 +1,6 @@
 """One try at one version of a source, and what comes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from service.core import manifest, places
@@ -8,8 +8,10 @@ from service.core.job import Job
 from service.core.manifest import Serving
 from service.core.media import Media
 from service.core.places import Places
+from service.core.plan import Listen
 from service.core.recipe import Rules
-from service.core.record import Outcome, Record, Spent
+from service.core.record import Captioned, Cost, Moderated, Outcome, Record, Spent
+from service.logs import log
 from service.runtime.lease import Message
 from service.runtime.ports import Head
 
@@ -61,13 +63,20 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of an attempt that was not rejected; `made` and `reused` are digests of steps."""
+    """What came of an attempt that was not rejected; `made` and `reused` are digests of steps.
+
+    `later` is what is done when the rest is public.
+    """
 
     media: Media
+    moderation: Moderated
     serving: Serving
     records: tuple[Record, ...]
     made: tuple[str, ...]
     reused: tuple[str, ...]
+    captions: Captioned | None
+    cost: Cost
+    later: Listen | None
 
     @property
     def spent(self) -> Spent:
@@ -78,3 +87,11 @@ class Result:
             cpu_seconds=round(sum(one.cpu_seconds for one in spent), 3),
             peak_memory_bytes=max((one.peak_memory_bytes for one in spent), default=0),
         )
+
+
+def without_captions(result: Result, because: str) -> Result:
+    """The same, published without captions and saying so."""
+    missing = Captioned(none="unavailable", model=None)
+    log.warning("captions_unavailable", because=because)
+    serving = result.serving.model_copy(update={"captions": "unavailable"})
+    return replace(result, serving=serving, captions=missing, later=None)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -19,6 +19,12 @@ async def beside(work: Coroutine[Any, Any, T], watch: Coroutine[Any, Any, None])
         for task in (working, watching):
             task.cancel()
         await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def forever() -> NoReturn:
+    """A watch that sees nothing."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:

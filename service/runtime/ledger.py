@@ -1,16 +1,18 @@
 """The records of one version: which steps are done, and where their files lie."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from service import metrics
 from service.core import places
+from service.core.media import Media
 from service.core.outcome import Conflict
-from service.core.places import Places
-from service.core.record import File, Outcome, Record, StepRecord
+from service.core.places import Area, Places
+from service.core.record import Decision, File, Outcome, Record, Spent, StepRecord
 from service.logs import log
 from service.runtime.beside import together
 from service.runtime.lease import Message
@@ -19,22 +21,45 @@ from service.runtime.ports import Store
 _AT_ONCE = 8  # uploads of one job: S3 answers each in tens of milliseconds
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ledger:
-    """What has been done for one version of one source, and the way to add to it."""
+    """What has been done for one version of one source, and the way to add to it.
+
+    `area` is where this attempt's files go: out of sight, until somebody has said that they may be seen. `made` are
+    the digests of the steps that this attempt did.
+    """
 
     store: Store
     at: Places
     version: str
     attempt: str
+    made_by: dict[str, str]
     records: list[Record] = field(default_factory=list)
+    decision: Decision | None = None
+    media: Media | None = None
+    area: Area = "quarantine"
+    made: list[str] = field(default_factory=list)
+    _etags: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    async def load(cls, store: Store, at: Places, *, version: str, message: Message) -> Self:
-        """Read the records of `version`."""
-        records = await _read(store, await store.keys(at.records(version)))
+    async def load(
+        cls, store: Store, at: Places, *, version: str, message: Message, made_by: dict[str, str], first: bool
+    ) -> Self:
+        """Read the records of `version`; at the `first` sight of a source there are none, and nothing is read."""
         attempt = places.attempt(message.id, message.receive_count)
-        return cls(store=store, at=at, version=version, attempt=attempt, records=records)
+        ledger = cls(store=store, at=at, version=version, attempt=attempt, made_by=made_by)
+        if not first:
+            await ledger._read(await store.keys(at.records(version)))
+        return ledger
+
+    async def _read(self, keys: Iterable[str]) -> None:
+        for key in sorted(keys):
+            if places.is_record(key) and (stored := await self.store.read(key)):
+                self.records.append(Record.model_validate_json(stored.body))
+                self._etags[key] = stored.etag
+            elif key == self.at.decision(self.version):
+                self.decision = await read_decision(self.store, self.at, self.version)
+        self.media = next((record.media for record in self.records if record.media), None)
 
     @property
     def done(self) -> dict[str, tuple[Record, StepRecord]]:
@@ -42,11 +67,29 @@ class Ledger:
         found = [(step.digest, (record, step)) for record in self.records for step in record.steps]
         return dict(reversed(found))
 
-    def folder(self, digest: str) -> str:
-        """Where this attempt puts the files of the group `digest`."""
-        return self.at.folder(digest, self.attempt)
+    @property
+    def steps(self) -> dict[str, StepRecord]:
+        """The same, without the records."""
+        return {digest: step for digest, (_, step) in self.done.items()}
 
-    async def commit(self, record: Record, files: Iterable[File], scratch: Path) -> Record:
+    async def add(
+        self, digest: str, steps: Sequence[StepRecord], spent: Spent, scratch: Path, *, area: Area | None = None
+    ) -> Record:
+        """Commit `steps`, whose files lie in `scratch`, as one group called `digest`."""
+        record = Record(
+            version=self.version,
+            media=self.media,
+            digest=digest,
+            folder=self.at.folder(digest, self.attempt, area=area or self.area),
+            made_at=datetime.now(UTC),
+            made_by=self.made_by,
+            spent=spent,
+            steps=tuple(steps),
+        )
+        self.made += [step.digest for step in steps]
+        return await self._commit(record, [file for step in steps for file in step.files], scratch)
+
+    async def _commit(self, record: Record, files: Iterable[File], scratch: Path) -> Record:
         """Put the files up, then the record that lists them; the record of whoever was first is the one that counts.
 
         That may be this one: a write whose answer was lost on the way is repeated by the client, and refused then.
@@ -55,7 +98,7 @@ class Ledger:
         await self._upload(record.folder, files, scratch)
         key = self.at.record(self.version, record.digest)
         try:
-            await self.store.write(key, record.to_json(), replaces=None)
+            self._etags[key] = await self.store.write(key, record.to_json(), replaces=None)
         except Conflict:
             record = await self._first(key, record, files)
         else:
@@ -68,12 +111,14 @@ class Ledger:
 
         :raises Conflict: when it is gone again: the source was deleted meanwhile.
         """
-        found = await _read(self.store, [key])
-        if not found or found[0].folder != ours.folder:
+        found = await self.store.read(key)
+        record = Record.model_validate_json(found.body) if found else None
+        if record is None or record.folder != ours.folder:
             await self.store.delete([ours.folder + file.name for file in files])
-        if not found:
+        if found is None or record is None:
             raise Conflict(f"{key} was there, and is gone")
-        return found[0]
+        self._etags[key] = found.etag
+        return record
 
     async def _upload(self, folder: str, files: tuple[File, ...], scratch: Path) -> None:
         room = asyncio.Semaphore(_AT_ONCE)
@@ -86,10 +131,51 @@ class Ledger:
 
         await together(put(file) for file in files)
 
+    async def release(self) -> None:
+        """Make public what waited: each record's files are copied within the store, then the record says so.
 
-async def _read(store: Store, keys: Iterable[str]) -> list[Record]:
-    found = [await store.read(key) for key in sorted(keys) if not key.endswith("/outcome.json")]
-    return [Record.model_validate_json(stored.body) for stored in found if stored]
+        What waited so long that it was tidied away is forgotten, to be made again.
+
+        :raises Conflict: when somebody else moves them.
+        """
+        held = [record for record in self.records if places.is_held(record.folder) and not _is_evidence(record)]
+        if not held:
+            return
+        there = set(await self.store.keys(self.at.held))
+        for record in held:
+            if all(record.folder + file.name in there for file in _files(record)):
+                await self._release(record)
+            else:
+                await self._forget(record)
+
+    async def _release(self, record: Record) -> None:
+        public = record.model_copy(update={"folder": places.released(record.folder)})
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def copy(file: File) -> None:
+            async with room:
+                source, target = record.folder + file.name, public.folder + file.name
+                await self.store.copy(source, target, content_type=file.content_type, size=file.bytes)
+
+        await together(copy(file) for file in _files(record))
+        key = self.at.record(self.version, record.digest)
+        self._etags[key] = await self.store.write(key, public.to_json(), replaces=self._etags[key])
+        self.records[self.records.index(record)] = public
+        log.info("released", record=key, files=len(_files(record)))
+
+    async def _forget(self, record: Record) -> None:
+        log.warning("held_files_are_gone", folder=record.folder)
+        await self.store.delete([self.at.record(self.version, record.digest)])
+        self.records.remove(record)
+
+
+def _files(record: Record) -> list[File]:
+    return [file for step in record.steps for file in step.files]
+
+
+def _is_evidence(record: Record) -> bool:
+    """Whether these are the frames that moderation flagged, which are for reviewers alone."""
+    return all(step.screening for step in record.steps)
 
 
 async def sweep(store: Store, at: Places, message: Message, *, before: int) -> None:
@@ -97,23 +183,60 @@ async def sweep(store: Store, at: Places, message: Message, *, before: int) -> N
 
     Done last: once this try's records are there, no late one can come to list such a file.
     """
-    objects = await store.keys(at.attempts)
-    folders = {key: key.removeprefix(at.attempts).partition("/")[0] for key in objects}
+    objects = [*await store.keys(at.attempts), *await store.keys(at.held)]
+    folders = {key: _folder(key, at) for key in objects}
     dead = {key for key, folder in folders.items() if places.is_dead(folder, message.id, before)}
     if dead:
-        kept = {record.folder for record in await _read(store, await store.keys(at.versions))}
-        await store.delete(sorted(key for key in dead if f"{at.attempts}{folders[key]}/" not in kept))
+        kept = {record.folder for record in await _records(store, at.versions)}
+        await store.delete(sorted(key for key in dead if folders[key] not in kept))
+
+
+def _folder(key: str, at: Places) -> str:
+    """The folder of an attempt that `key` lies in."""
+    begin = at.held if places.is_held(key) else at.attempts
+    return begin + key.removeprefix(begin).partition("/")[0] + "/"
+
+
+async def _records(store: Store, prefix: str) -> list[Record]:
+    found = [await store.read(key) for key in sorted(await store.keys(prefix)) if places.is_record(key)]
+    return [Record.model_validate_json(stored.body) for stored in found if stored]
 
 
 async def inventory(store: Store, at: Places) -> list[str]:
     """Everything that was ever made of a source, but the page manifest; records first, the order to delete it in.
 
-    Both prefixes end in `~`, with which no other source's name goes on: see `places`.
+    The prefixes end in `~`, with which no other source's name goes on: see `places`.
     """
-    return [*await store.keys(at.versions), *await store.keys(at.attempts)]
+    return [*await store.keys(at.versions), *await store.keys(at.attempts), *await store.keys(at.held)]
+
+
+async def unheld(store: Store, at: Places, records: Iterable[Record]) -> list[str]:
+    """What is deleted of the quarantine once these records are public: what was copied, the frames, and the ticket."""
+    twins = tuple(places.held(record.folder) for record in records)
+    return [key for key in await store.keys(at.held) if key == at.ticket or key.startswith(twins)]
+
+
+async def condemned(store: Store, at: Places, version: str, *, evidence: bool) -> list[str]:
+    """What is deleted of a source whose `version` may not be shown, in that order: all that was made of it.
+
+    What was said of that version stays: what moderation saw, the decision and the outcome. The frames that it saw
+    stay as `evidence`, unless a reviewer has looked at them.
+    """
+    mine = at.records(version)
+    said = [record for record in await _records(store, mine) if _is_evidence(record)]
+    kept = {at.decision(version), at.outcome(version), *(at.record(version, record.digest) for record in said)}
+    frames = tuple(record.folder for record in said) if evidence else ()
+    found = await inventory(store, at)
+    return [key for key in found if key not in kept and not key.startswith(frames or ("\0",))]
 
 
 async def read_outcome(store: Store, at: Places, version: str) -> Outcome | None:
     """The outcome record of one version."""
     stored = await store.read(at.outcome(version))
     return Outcome.model_validate_json(stored.body) if stored else None
+
+
+async def read_decision(store: Store, at: Places, version: str) -> Decision | None:
+    """What a reviewer said of one version."""
+    stored = await store.read(at.decision(version))
+    return Decision.model_validate_json(stored.body) if stored else None

@@ -19,6 +19,7 @@ class Page:
     def __init__(self, store: Store, at: Places, current: Manifest | None, etag: str | None) -> None:
         self.at = at
         self.manifest = current
+        self.was_held = current is not None and current.status is Status.QUARANTINED
         self._store = store
         self._etag = etag
         self._turn = asyncio.Lock()
@@ -59,6 +60,10 @@ class Page:
         """Whether the manifest says that this version is under way."""
         found = self.manifest
         return found is not None and found.status is Status.PROCESSING and manifest.speaks_of(found, source)
+
+    def is_held(self, source: manifest.Source) -> bool:
+        """Whether the manifest says that this version waits to be looked at."""
+        return self.tells_of(source) and self.manifest is not None and self.manifest.status is Status.QUARANTINED
 
     def tells_of(self, source: manifest.Source) -> bool:
         """Whether the manifest's state is a final one of this version."""

@@ -5,33 +5,45 @@ of it; the difference is worked off, and written with a condition on what was re
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from service import metrics
-from service.core import gate, manifest, places, plan
-from service.core.job import Job
-from service.core.media import Media
-from service.core.outcome import Conflict, Crowded, Reason, Rejected, Superseded
-from service.core.plan import Plan
+from service.core import gate, outcome, places, sidecar
+from service.core.job import Ended, Job, Later
+from service.core.manifest import Manifest, Status
+from service.core.media import Clip
+from service.core.outcome import (
+    Conflict,
+    Crowded,
+    Misconfigured,
+    Overspent,
+    Reason,
+    Rejected,
+    Superseded,
+    Transient,
+    Unscreened,
+)
 from service.core.recipe import Recipe
 from service.logs import bound, log
 from service.runtime import ledger
-from service.runtime.attempt import Attempt, Result
-from service.runtime.beside import beside
+from service.runtime.attempt import Attempt, Result, without_captions
+from service.runtime.beside import beside, forever
 from service.runtime.lease import Message
-from service.runtime.ledger import Ledger
 from service.runtime.page import Page
 from service.runtime.ports import Store, Uploads
 from service.runtime.progress import Progress, announce
 from service.runtime.publish import Publisher
-from service.runtime.steps import Performer
+from service.runtime.reviews import Reviews
+from service.runtime.trial import Trial, Trials
 
 _ROUNDS = 5  # of losing a race, before the job is left for later
+_LONGEST_WAIT = 86_400.0  # seconds for captions that are made elsewhere
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; SQS delays a message for no longer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +53,23 @@ class Pipeline:
     uploads: Uploads
     store: Store
     publisher: Publisher
-    performer: Performer
+    trials: Trials
+    reviews: Reviews
     recipe: Recipe
     scratch: Callable[[int], AbstractContextManager[Path]]
     several_buckets: bool
     job_seconds: float
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
-    async def process(self, job: Job, message: Message) -> None:
-        """Bring the outcome of a key up to date.
+    async def process(self, job: Job, message: Message) -> Later | None:
+        """Bring the outcome of a key up to date; what is to be looked at again later, if anything is.
 
         :raises MediaWorkerError: what `outcome.decide` makes a verdict of.
         """
         if self.recipe.ignores(job.key):
             log.info("ignored", key=job.key)
             return None
+        job = await self._of_parent(job)
         with bound(bucket=job.bucket, key=job.key):
             for turn in range(_ROUNDS):
                 try:
@@ -64,21 +78,39 @@ class Pipeline:
                     log.info("reconciling_again", because=repr(lost))
             raise Crowded(f"lost the race for {job.key!r} {_ROUNDS} times")
 
-    async def _reconcile(self, job: Job, message: Message, *, tries: int) -> None:
+    async def whose(self, ended: Ended) -> Job | None:
+        """The job to do when a service has ended listening; none where the speech is not ours, or was dealt with."""
+        stored = await self.store.read(places.speech_source(ended.speech))
+        if stored is None:
+            log.info("ended_speech_is_unknown", speech=ended.speech)
+            return None
+        source = json.loads(stored.body)
+        return Job(bucket=source["bucket"], key=source["key"], type="captions", cause="transcribed")
+
+    async def _of_parent(self, job: Job) -> Job:
+        """Captions beside a source are no upload of their own, but a change of that source."""
+        above = sidecar.parent(job.key)
+        if above is None or job.type != "process" or not await self.uploads.head(job.bucket, above[0]):
+            return job
+        return replace(job, key=above[0], type="captions")
+
+    async def _reconcile(self, job: Job, message: Message, *, tries: int) -> Later | None:
         """Earlier tries are over: they may have died before telling what they published, and leave files behind."""
         page, attempt = await self._now(job, message)
-        again = tries > 1
+        again, later = tries > 1, None
         if attempt is None:
             await self._withdraw(job, page, again=again)
+        elif job.type in {"approve", "reject"} and not await self.reviews.take(attempt, page):
+            return None
         elif _settled(page, attempt):
             if again:
                 await self.publisher.tell(page)
         else:
-            await self._attempt(attempt, page, again=again)
-            await self._still(attempt)
+            later = await self._attempt(attempt, page, again=again)
         if again:
             await self.publisher.mend(page)
             await ledger.sweep(self.store, page.at, message, before=tries)
+        return later
 
     async def _withdraw(self, job: Job, page: Page, *, again: bool) -> None:
         """What is listed before the second look cannot be of an upload that comes after it."""
@@ -106,45 +138,64 @@ class Pipeline:
         now = datetime.now(UTC)
         return page, Attempt(job=job, message=message, head=head, at=at, rules=rules, started_at=now)
 
-    async def _attempt(self, attempt: Attempt, page: Page, *, again: bool) -> None:
-        progress = Progress(on_change=partial(self.on_progress, attempt.job))
+    async def _attempt(self, attempt: Attempt, page: Page, *, again: bool) -> Later | None:
+        until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            async with asyncio.timeout(self.job_seconds):
-                result = await beside(self._make(attempt, progress), announce(page, attempt.source, progress))
-        except TimeoutError:
-            error = Rejected(Reason.TIME_LIMIT, f"Working on it took longer than {self.job_seconds:,.0f} s.")
-            await self.publisher.rejected(attempt, page, error)
+            with self.scratch(attempt.head.size) as folder:
+                trial = await self.trials.begin(attempt, page, folder, again=again)
+                result = await self._make(trial, page, until)
+                await self._publish(attempt, page, result, again=again)
+                return await self._caption(trial, page, result, until) if result.later else None
         except Rejected as error:
             await self.publisher.rejected(attempt, page, error)
-        else:
-            await self.publisher.ready(attempt, page, result, again=again)
+        except Unscreened as error:
+            await self.publisher.unscreened(attempt, page, error)
+            raise
+        await self._still(attempt)
+        return None
 
-    async def _make(self, attempt: Attempt, progress: Progress) -> Result:
-        limits = attempt.rules.limits
-        done = await Ledger.load(self.store, attempt.at, version=attempt.version, message=attempt.message)
-        with self.scratch(attempt.head.size) as folder:
-            await self.uploads.fetch(attempt.head, self.performer.source(folder))
-            metrics.bytes_read.inc(attempt.head.size)
-            media = await self.performer.examine(folder, attempt.head.size, limits)
-            planned = plan.make(media, attempt.rules, version=attempt.version, done=done.done)
-            log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
-            for number, group in enumerate(planned.groups):
-                share = progress.part(number, len(planned.groups))
-                await self.performer.perform(group, folder, limits, done, on_share=share)
-        return self._result(attempt, media, planned, done)
+    async def _make(self, trial: Trial, page: Page, until: float, *, quiet: bool = False) -> Result:
+        """Everything that the page waits for; how far that is is told meanwhile, where it means anything to a page."""
+        attempt = trial.attempt
+        progress = Progress(on_change=partial(self.on_progress, attempt.job))
+        quiet |= attempt.job.type == "captions" or page.is_held(attempt.source)
+        telling = forever() if quiet else announce(page, attempt.source, progress)
+        try:
+            async with asyncio.timeout_at(until):
+                return await beside(self.trials.make(trial, progress), telling)
+        except TimeoutError as error:
+            message = f"Working on it took longer than {self.job_seconds:,.0f} s."
+            raise Rejected(Reason.TIME_LIMIT, message) from error
 
-    def _result(self, attempt: Attempt, media: Media, planned: Plan, done: Ledger) -> Result:
-        wanted = {named.digest: at for at, named in enumerate(planned.steps)}
-        made = tuple(named.digest for group in planned.groups for named in group.steps)
-        base = self.publisher.public_url
-        return Result(
-            media=media,
-            serving=manifest.serve(media, done.records, wanted=wanted, base=base, at=attempt.at),
-            records=tuple(done.records),
-            made=made,
-            reused=tuple(digest for digest in wanted if digest not in made),
-        )
+    async def _publish(self, attempt: Attempt, page: Page, result: Result, *, again: bool) -> None:
+        match result.moderation.says:
+            case "allow":
+                await self.publisher.ready(attempt, page, result, again=again)
+            case "review":
+                await self.publisher.held(attempt, page, result, again=again)
+            case "block":
+                await self.publisher.blocked(attempt, page, result, again=again)
+        await self._still(attempt)
+
+    async def _caption(self, trial: Trial, page: Page, result: Result, until: float) -> Later | None:
+        """What is public is public: whatever goes wrong with captions is no failure of the version."""
+        attempt = trial.attempt
+        try:
+            async with asyncio.timeout_at(until):
+                heard = await self.trials.listen(trial, result)
+        except (Rejected, TimeoutError, Misconfigured, Overspent, Transient) as error:
+            if isinstance(error, Transient) and attempt.message.receive_count < outcome.MAX_ATTEMPTS:
+                raise
+            await self._publish(attempt, page, without_captions(result, repr(error)), again=False)
+            return None
+        if heard:
+            await self._publish(attempt, page, await self._make(trial, page, until, quiet=True), again=False)
+            return None
+        later = _ask_again(attempt, result)
+        if later is None:
+            await self._publish(attempt, page, without_captions(result, "it took more than a day"), again=False)
+        return later
 
     async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
         """Write down that an attempt failed; how many have by now.
@@ -165,8 +216,37 @@ class Pipeline:
 
 def _settled(page: Page, attempt: Attempt) -> bool:
     """Whether nothing is to be done: a final state is published, and nobody asked for more."""
-    if attempt.job.type != "process" or not page.tells_of(attempt.source):
+    found = page.manifest
+    if found is None or not page.tells_of(attempt.source):
         return False
-    reason = page.manifest.reason if page.manifest else None
-    restored = reason is not None and reason.code is Reason.ARCHIVED and not attempt.head.archived
-    return not restored
+    match attempt.job.type:
+        case "process":
+            return not _unfinished(found, attempt)
+        case "captions":
+            return found.status is not Status.READY
+        case _:
+            return False
+
+
+def _unfinished(found: Manifest, attempt: Attempt) -> bool:
+    """Whether a final state is one that can end by itself: restored from an archive, checked, heard."""
+    if found.status is Status.READY:
+        return found.serving is not None and found.serving.captions == "pending"
+    code = found.reason.code if found.reason else None
+    restored = code is Reason.ARCHIVED and not attempt.head.archived
+    return restored or code is Reason.MODERATION_UNAVAILABLE
+
+
+def _ask_again(attempt: Attempt, result: Result) -> Later | None:
+    """When to look for captions that are made elsewhere, should no message say that they are; not for ever."""
+    now = datetime.now(UTC)
+    first = attempt.job.type != "captions" or attempt.job.requested_at is None
+    since = now if first else attempt.job.requested_at
+    assert since
+    if (now - since).total_seconds() > _LONGEST_WAIT:
+        return None
+    job = Job(
+        bucket=attempt.job.bucket, key=attempt.job.key, type="captions", cause="not heard yet", requested_at=since
+    )
+    lasts = result.media.seconds if isinstance(result.media, Clip) else 0.0
+    return Later(job=job, after=round(min(_LONGEST_PAUSE, _FIRST_PAUSE + lasts / 4)))

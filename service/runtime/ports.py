@@ -16,6 +16,15 @@ class Head:
     last_modified: str
     size: int
     archived: bool = False
+    language: str | None = None  #: as the uploader declares it (`x-amz-meta-language`), untrusted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sibling:
+    """An object that lies beside another one."""
+
+    key: str
+    etag: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +40,9 @@ class Uploads(Protocol):
 
     async def head(self, bucket: str, key: str) -> Head | None:
         """The object as it is now, or None where there is none."""
+
+    async def beside(self, bucket: str, key: str) -> list[Sibling]:
+        """The objects whose keys go on from `key` with a dot, as many as one page of a listing holds."""
 
     async def fetch(self, head: Head, path: Path) -> None:
         """Download exactly this version, checksums checked.
@@ -60,8 +72,8 @@ class Store(Protocol):
     async def download(self, key: str, path: Path) -> None:
         """Get one of our own files."""
 
-    async def copy(self, source: str, target: str, *, content_type: str) -> None:
-        """Copy one of our own files to a mutable place."""
+    async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:
+        """Copy one of our own files of `size` bytes to another place."""
 
     async def keys(self, prefix: str) -> list[str]:
         """Every key that begins with `prefix`."""

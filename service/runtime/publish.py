@@ -10,8 +10,8 @@ from service import metrics
 from service.core import manifest
 from service.core.manifest import Manifest, Serving, Status
 from service.core.media import Clip
-from service.core.outcome import Rejected
-from service.core.record import Failure, Outcome
+from service.core.outcome import Reason, Rejected, Unscreened
+from service.core.record import Failure, Outcome, Ticket
 from service.logs import log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result
@@ -37,23 +37,88 @@ class Publisher:
             return
         had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
         await self._alias(page, result.serving, had)
-        outcome = attempt.outcome(Status.READY, worker=self.worker).model_copy(
-            update={
-                "media": asdict(result.media),
-                "made": result.made,
-                "reused": result.reused,
-                "spent": result.spent,
-            }
-        )
+        first = not page.tells_of(attempt.source)
+        outcome = self._outcome(attempt, result, Status.READY)
         await self._commit(attempt, page, outcome, partial(manifest.ready, serving=result.serving))
-        if isinstance(result.media, Clip):
+        if first and isinstance(result.media, Clip):
             metrics.media_seconds.labels(result.media.kind).inc(result.media.seconds)
+        if page.was_held or again:
+            await self.store.delete(await ledger.unheld(self.store, page.at, result.records))
+
+    async def held(self, attempt: Attempt, page: Page, result: Result, *, again: bool) -> None:
+        """Publish that a person has to look at it; what was made lies out of sight, and the flagged frames with it."""
+        outcome = self._outcome(attempt, result, Status.QUARANTINED)
+        outcome = outcome.model_copy(update={"reason": Reason.MODERATION_REVIEW})
+        frames = tuple(
+            record.folder + file.name
+            for record in result.records
+            for step in record.steps
+            if step.screening
+            for file in step.files
+        )
+        await self._hold(attempt, page, outcome, Reason.MODERATION_REVIEW, frames, again=again)
+
+    async def unscreened(self, attempt: Attempt, page: Page, error: Unscreened) -> None:
+        """Publish that nobody could be asked yet whether it may be shown; a person may say so as well."""
+        reason = Reason.MODERATION_UNAVAILABLE
+        outcome = attempt.outcome(Status.QUARANTINED, worker=self.worker)
+        outcome = outcome.model_copy(update={"reason": reason, "message": str(error)[:1000]})
+        await self._hold(attempt, page, outcome, reason, (), again=False)
+
+    async def _hold(
+        self, attempt: Attempt, page: Page, outcome: Outcome, reason: Reason, frames: tuple[str, ...], *, again: bool
+    ) -> None:
+        """The ticket comes first: nothing waits that no list shows."""
+        because = outcome.moderation.because if outcome.moderation else ()
+        ticket = Ticket(
+            bucket=attempt.head.bucket,
+            key=attempt.head.key,
+            version=attempt.version,
+            since=datetime.now(UTC),
+            because=because,
+            frames=frames,
+        )
+        found = page.manifest
+        if page.is_held(attempt.source) and found and found.reason and found.reason.code is reason:
+            if again:
+                await self.tell(page)
+            return
+        await self.store.overwrite(page.at.ticket, ticket.to_json())
+        await self._commit(attempt, page, outcome, partial(manifest.quarantined, reason=reason))
+
+    async def blocked(self, attempt: Attempt, page: Page, result: Result, *, again: bool) -> None:
+        """Publish that it may not be shown, then delete whatever is there of it, and of what it took the place of."""
+        found = page.manifest
+        told = found and found.reason and found.reason.code is Reason.MODERATION_BLOCKED
+        if page.tells_of(attempt.source) and told:
+            if again:
+                await self.tell(page)
+        else:
+            error = Rejected(Reason.MODERATION_BLOCKED, "It may not be shown here.")
+            outcome = self._outcome(attempt, result, Status.REJECTED)
+            outcome = outcome.model_copy(update={"reason": error.reason, "message": error.message})
+            await self._commit(attempt, page, outcome, partial(manifest.rejected, error=error))
+        evidence = result.moderation.by != "reviewer"
+        await self.store.delete(await ledger.condemned(self.store, page.at, attempt.version, evidence=evidence))
 
     async def rejected(self, attempt: Attempt, page: Page, error: Rejected) -> None:
         """Publish that this version never will be, and why; what was served before still is."""
         outcome = attempt.outcome(Status.REJECTED, worker=self.worker)
         why = {"reason": error.reason, "message": error.message}
         await self._commit(attempt, page, outcome.model_copy(update=why), partial(manifest.rejected, error=error))
+
+    def _outcome(self, attempt: Attempt, result: Result, status: Status) -> Outcome:
+        return attempt.outcome(status, worker=self.worker).model_copy(
+            update={
+                "media": asdict(result.media),
+                "made": result.made,
+                "reused": result.reused,
+                "spent": result.spent,
+                "moderation": result.moderation,
+                "captions": result.captions,
+                "cost": result.cost,
+            }
+        )
 
     async def failed(self, attempt: Attempt, page: Page) -> None:
         """Publish that this service could not do it."""
@@ -95,6 +160,8 @@ class Publisher:
         """
         if page.manifest:
             await self._alias(page, page.manifest.serving, await self.store.keys(page.at.aliases))
+            if page.manifest.status is not Status.QUARANTINED:
+                await self.store.delete([page.at.ticket])
             await page.check()
 
     async def tell(self, page: Page) -> None:
@@ -115,6 +182,8 @@ class Publisher:
     async def _commit(self, attempt: Attempt, page: Page, outcome: Outcome, following: Callable[..., Manifest]) -> None:
         await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
         written = await page.write(lambda before: following(before, attempt.source, now=datetime.now(UTC)))
+        if page.was_held and written.status is not Status.QUARANTINED:
+            await self.store.delete([page.at.ticket])
         await self.tell(page)
         _count(attempt, written)
         log.info(
@@ -130,13 +199,13 @@ class Publisher:
     async def _alias(self, page: Page, serving: Serving | None, had: list[str]) -> None:
         """Copy named products to their stable places; of what was there, all that nothing fills any more is removed."""
         copies = {
-            page.at.key(product.alias_url): (page.at.key(product.url), product.content_type)
+            page.at.key(product.alias_url): product
             for product in (serving.products if serving else ())
             if product.alias_url
         }
         await together(
-            self.store.copy(source, target, content_type=content_type)
-            for target, (source, content_type) in copies.items()
+            self.store.copy(page.at.key(product.url), alias, content_type=product.content_type, size=product.bytes)
+            for alias, product in copies.items()
         )
         await self.store.delete(sorted(set(had) - set(copies)))
 
@@ -149,6 +218,6 @@ def _published(page: Page, attempt: Attempt, result: Result) -> bool:
 
 def _count(attempt: Attempt, written: Manifest) -> None:
     metrics.jobs.labels(written.status, written.reason.code if written.reason else "").inc()
-    if attempt.job.requested_at:
+    if attempt.job.requested_at and attempt.job.type == "process":
         waited = (datetime.now(UTC) - attempt.job.requested_at).total_seconds()
         metrics.waited_seconds.observe(max(0.0, waited))

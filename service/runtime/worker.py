@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from service import metrics
 from service.core import job as jobs
 from service.core import outcome
-from service.core.job import Input, Job
+from service.core.job import Ended, Input, Job, Later
 from service.core.outcome import (
     Abandon,
     DeadLetter,
@@ -44,8 +44,8 @@ class Queue(lease.Renewer, Protocol):
     async def release(self, message: Message, after: int) -> None:
         """Let it be seen again after `after` seconds."""
 
-    async def send(self, bodies: list[str]) -> None:
-        """Put new messages into the same queue."""
+    async def send(self, bodies: list[str], *, delay: int = 0) -> None:
+        """Put new messages into the same queue, to be seen after `delay` seconds, 900 at most."""
 
     async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
         """Copy to the dead-letter queue; False where there is none."""
@@ -54,8 +54,11 @@ class Queue(lease.Renewer, Protocol):
 class Pipeline(Protocol):
     """What is done with a job."""
 
-    async def process(self, job: Job, message: Message) -> None:
-        """Bring the key's outcome up to date."""
+    async def process(self, job: Job, message: Message) -> Later | None:
+        """Bring the key's outcome up to date; what is to be looked at again later, if anything is."""
+
+    async def whose(self, ended: Ended) -> Job | None:
+        """The job to do when a service has ended listening, if it listened for us."""
 
     async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
         """Write down that an attempt failed; how many have by now."""
@@ -201,7 +204,8 @@ class Worker:
         """One attempt; how it went is a value from here on."""
         job: Job | None = None
         try:
-            found = [one for one in jobs.read(message.body) if self._admitted(one)]
+            read = [await self._known(one) for one in jobs.read(message.body)]
+            found = [one for one in read if one and self._admitted(one)]
             if len(found) > 1:
                 await self.queue.send([jobs.envelope(one) for one in found])
             elif found:
@@ -213,12 +217,17 @@ class Worker:
             return job, error
         return job, None
 
+    async def _known(self, read: Job | Ended) -> Job | None:
+        return await self.pipeline.whose(read) if isinstance(read, Ended) else read
+
     def _admitted(self, job: Job) -> bool:
         return jobs.admit(job, self.terms.inputs, output_bucket=self.terms.output_bucket)
 
     async def _process(self, job: Job, message: Message) -> None:
         work = self.pipeline.process(job, message)
-        await lease.held(self.queue, message, work, visibility=self.terms.visibility)
+        later = await lease.held(self.queue, message, work, visibility=self.terms.visibility)
+        if later:
+            await self.queue.send([jobs.envelope(later.job)], delay=later.after)
 
     async def _judge(self, message: Message, job: Job | None, error: BaseException | None) -> Verdict:
         """The verdict; a failure that counts is written down first, so that the count outlives this worker."""

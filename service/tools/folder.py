@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.core.outcome import Conflict, Superseded
-from service.runtime.ports import Head, Stored
+from service.runtime.ports import Head, Sibling, Stored
 
 _HALF = ".~"  # what the name of a file begins with until it is written; no product, record or alias has such a name
 
@@ -30,6 +30,11 @@ class LocalUploads:
         modified = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
         etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
         return Head(bucket=bucket, key=key, etag=etag, version_id=None, last_modified=modified, size=found.st_size)
+
+    async def beside(self, bucket: str, key: str) -> list[Sibling]:
+        """The files whose keys go on from `key` with a dot."""
+        found = [await self.head(bucket, one) for one in self._files if one.startswith(f"{key}.")]
+        return [Sibling(key=one.key, etag=one.etag) for one in found if one]
 
     async def fetch(self, head: Head, path: Path) -> None:
         """Copy the file, so that no decoder ever sees the original.
@@ -81,10 +86,9 @@ class FolderStore:
         """Get one of our own files."""
         await asyncio.to_thread(shutil.copyfile, self._root / key, path)
 
-    async def copy(self, source: str, target: str, *, content_type: str) -> None:  # noqa: ARG002 - S3 keeps it
-        """Copy one of our own files to a mutable place."""
-        body = await asyncio.to_thread((self._root / source).read_bytes)
-        _put(self._root / target, body)
+    async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:  # noqa: ARG002 - S3 keeps it
+        """Copy one of our own files to another place."""
+        await asyncio.to_thread(_copy, self._root / source, self._root / target)
 
     async def keys(self, prefix: str) -> list[str]:
         """Every key that begins with `prefix`; what a killed write left half done is none."""
@@ -124,6 +128,15 @@ def _put(path: Path, body: bytes) -> None:
         file.write(body)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """As `_put`, of a file that may be a film."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_HALF, delete=False) as file, source.open("rb") as body:
+        shutil.copyfileobj(body, file)
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(target)
 
 
 def _place(source: Path, target: Path) -> None:

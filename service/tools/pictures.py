@@ -16,7 +16,10 @@ from PIL import Image, ImageColor
 
 from service.core.outcome import Reason, Rejected
 from service.tools import colour, thumbhash
+from service.tools.frames import frames
 from service.tools.picture_files import Picture, Source, faults, opened
+
+__all__ = ["frames", "inspect", "render"]
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]

@@ -1,5 +1,7 @@
 """Every untrusted byte is decoded in a child process made here: a program (`run`) or a function (`call`).
 
+What takes long to get ready, a model, may stay and serve one request after another (`assistant`).
+
 A child has an empty environment, no descriptor but its three, no privilege, a session of its own, a limit on
 everything (`Limits`), and ends with the worker, however that ends. What it costs and how it ended is all that comes
 back. `zygote.py` makes the children, `supervise.py` watches one, `patrol.py` all of them.
@@ -13,18 +15,19 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from service.core.outcome import Reason, Rejected, Transient
 from service.tools import linux
+from service.tools.assistant import IDLE_SECONDS, Assistant
 from service.tools.family import FAMILY
-from service.tools.launch import Launcher
+from service.tools.launch import Launcher, Newborn
 from service.tools.limits import Excess, Finished, Limits, Usage, kernel_cpu_seconds
 from service.tools.patrol import Patrol
-from service.tools.supervise import Child
+from service.tools.supervise import Child, insist
 from service.tools.zygote import Order
 
-__all__ = ["Excess", "Finished", "Limits", "Sandbox", "Usage"]
+__all__ = ["Assistant", "Excess", "Finished", "Limits", "Sandbox", "Usage"]
 
 CODECS = "service.tools.pictures"
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -32,28 +35,34 @@ STDOUT_BYTES = 4 * 1024 * 1024  # ffprobe's document about 32 streams with all t
 RESULT_BYTES = 1024 * 1024  # facts about a picture; pixels go through files
 MESSAGE_LENGTH = 1000  # of what a child says: a rejection is published, a traceback logged
 
-T = TypeVar("T")
-
 
 class Sandbox:
-    """Children of this worker; entered once, it starts the zygote. `on_kill` hears why a child was killed.
+    """Children of this worker; entered once, it starts the zygote, or only at the first child if it is not `eager`.
 
-    The names are those of `Excess`, and `cancelled`, and `caller` for an exception of `on_line`.
+    `on_kill` hears why a child was killed: the names are those of `Excess`, and `cancelled`, and `caller` for an
+    exception of `on_line`.
     """
 
     def __init__(
-        self, functions: str = CODECS, *, path: str = PATH, on_kill: Callable[[str], None] = lambda _: None
+        self,
+        functions: str = CODECS,
+        *,
+        path: str = PATH,
+        on_kill: Callable[[str], None] = lambda _: None,
+        eager: bool = True,
     ) -> None:
+        self._eager = eager
         self._launcher = Launcher(functions, path=path)
         self._patrol = Patrol()
         self._on_kill = on_kill
         self._lives: dict[asyncio.Task[Finished], Child] = {}
 
     async def __aenter__(self) -> Self:
-        """Raises Misconfigured if the codecs cannot be loaded."""
+        """Raises Misconfigured if the codecs cannot be loaded; the first child does, if this is not eager."""
         linux.adopt_orphans()
         linux.hide()
-        await self._launcher.open()
+        if self._eager:
+            await self._launcher.open()
         return self
 
     async def __aexit__(
@@ -103,35 +112,44 @@ class Sandbox:
             raise _failure(function, finished)
         return _answer(finished.stdout), finished.usage
 
+    def assistant(
+        self,
+        function: str,
+        request: Mapping[str, object],
+        *,
+        cwd: Path,
+        limits: Limits,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> Assistant:
+        """A child that serves requests one after another: started at the first, ended when nobody asks for a while.
+
+        `limits` are those of getting ready, and of its whole life for processor time.
+        """
+
+        def begin(child: Child, on_birth: Callable[[Newborn], None], limits: Limits) -> asyncio.Task[Finished]:
+            return self._begin(child, _order({"assistant": function, "request": dict(request)}, cwd, limits), on_birth)
+
+        return Assistant(function, begin, limits=limits, idle_seconds=idle_seconds, on_kill=self._on_kill)
+
     async def _supervised(self, child: Child, order: Order) -> Finished:
-        life = asyncio.create_task(self._live(child, order))
+        return await insist(self._begin(child, order), on_cancel=child.cancel)
+
+    def _begin(
+        self, child: Child, order: Order, on_birth: Callable[[Newborn], None] = lambda _: None
+    ) -> asyncio.Task[Finished]:
+        life = asyncio.create_task(self._live(child, order, on_birth))
         self._lives[life] = child
         life.add_done_callback(self._lives.pop)
-        return await _insist(life, on_cancel=child.cancel)
+        return life
 
-    async def _live(self, child: Child, order: Order) -> Finished:
+    async def _live(self, child: Child, order: Order, on_birth: Callable[[Newborn], None]) -> Finished:
         with ExitStack() as stack:
             with FAMILY.birth():
                 newborn = await self._launcher.launch(order)
                 stack.callback(newborn.close)
                 stack.enter_context(self._patrol.watching(newborn.pid, child))
+            on_birth(newborn)
             return await child.live(newborn)
-
-
-async def _insist(task: asyncio.Task[T], *, on_cancel: Callable[[], None]) -> T:
-    """The result of `task`, which no cancellation interrupts: it calls `on_cancel`, and is raised at the end."""
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            on_cancel()
-    if cancelled:
-        if not task.cancelled():
-            task.exception()  # or asyncio would log it as never retrieved
-        raise cancelled
-    return task.result()
 
 
 def _order(task: dict[str, object], cwd: Path, limits: Limits) -> Order:

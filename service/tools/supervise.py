@@ -6,6 +6,8 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
 
 from service.core.outcome import Interrupted, Misconfigured
 from service.tools.drain import Drain, Kept, Lines, Tail
@@ -18,6 +20,8 @@ ERROR_BYTES = 64 * 1024  # of standard error: its end, where the reason is
 LINE_BYTES = 64 * 1024  # no tool prints a longer one on purpose
 DRAIN_SECONDS = 1.0  # a stray that holds the pipes is ended within two looks, 0.1 s
 KIBIBYTE = 1024  # ru_maxrss counts in these (getrusage(2))
+
+T = TypeVar("T")
 
 
 class Child:
@@ -40,7 +44,8 @@ class Child:
         self._pid: int | None = None  # until it has been waited for: so long the number is its own
         self._stopped = False
         self._error: Exception | None = None
-        self._began = self._heard = 0.0
+        self._began = self._heard = self._used = 0.0
+        self.peak_bytes = 0  #: the most that it and its descendants were seen to hold since the last `allow`
 
     async def live(self, newborn: Newborn) -> Finished:
         """Let it go and wait for its end. Raises what stopped it: Rejected for a limit, or what `on_line` raised.
@@ -69,9 +74,17 @@ class Child:
         """Kill it, or never let it go: its caller gets Interrupted."""
         self._stop("cancelled", Interrupted("the sandbox is closed"))
 
+    def allow(self, limits: Limits, *, used: float) -> None:
+        """Begin to count anew, by other limits: what it does from now on is another task; it has used CPU seconds."""
+        self._limits = limits
+        self._began = self._heard = _now()
+        self._used = used
+        self.peak_bytes = 0
+
     def check(self, *, now: float, resident: int, cpu_seconds: float) -> None:
         """Stop it if it is over a limit: by the loop's time, and what it and its descendants hold and have used."""
-        if self._pid and not self._stopped and (excess := self._excess(now, resident, cpu_seconds)):
+        self.peak_bytes = max(self.peak_bytes, resident)
+        if self._pid and not self._stopped and (excess := self._excess(now, resident, cpu_seconds - self._used)):
             self._stop(excess, rejection(excess, self._limits))
 
     def _excess(self, now: float, resident: int, cpu_seconds: float) -> Excess | None:
@@ -143,7 +156,8 @@ class Child:
             raise self._error
         if last_words:
             raise Misconfigured(f"a child could not begin: {last_words}")
-        if excess := cause_of_death(returncode, usage, self._limits):
+        since = replace(usage, cpu_seconds=usage.cpu_seconds - self._used)
+        if excess := cause_of_death(returncode, since, self._limits):
             self._on_kill(excess)
             raise rejection(excess, self._limits)
         return Finished(
@@ -153,6 +167,22 @@ class Child:
             error_lines=self._errors.lines,
             usage=usage,
         )
+
+
+async def insist(task: asyncio.Task[T], *, on_cancel: Callable[[], None]) -> T:
+    """The result of `task`, which no cancellation interrupts: it calls `on_cancel`, and is raised at the end."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            on_cancel()
+    if cancelled:
+        if not task.cancelled():
+            task.exception()  # or asyncio would log it as never retrieved
+        raise cancelled
+    return task.result()
 
 
 async def _exited(pid: int) -> None:

@@ -13,6 +13,9 @@ restrictions that a child inherits. Then, for each order (JSON, with three descr
 The fork is a double one so that the worker, being a subreaper, becomes the parent: it alone waits for the child.
 Nothing untrusted is read before GO; a worker that died or changed its mind closes the gate instead. What stops a
 child between GO and its task is said through the gate, so that the task's own output is never mistaken for it.
+
+A child may also stay and serve one request after another (an assistant, for a model that takes long to load): they
+come through its gate, each with the files that it is about, and it ends when the worker closes that.
 """
 
 import gc
@@ -24,10 +27,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import ModuleType
-from typing import Final, NoReturn, TypedDict
+from typing import Final, NoReturn, TextIO, TypedDict
 
 from service.core.outcome import Reason, Rejected
 from service.tools import linux
@@ -39,10 +42,14 @@ NEVER_STARTED: Final = 125
 FAILED: Final = 1
 
 Result = Mapping[str, object]
+Serve = Callable[[dict[str, object], Sequence[int]], Iterator[Result]]  # a request and its files; they are closed after
 
 
 class Order(TypedDict):
-    """One child: its task is `{"argv": [...]}` or `{"function": name, "request": {...}}`."""
+    """One child: its task is `{"argv": [...]}`, `{"function": name, "request": {...}}` or the same with `"assistant"`.
+
+    An assistant's function gets ready for its request, and returns what serves all later ones.
+    """
 
     task: dict[str, object]
     cwd: str
@@ -176,6 +183,9 @@ def _perform(task: dict[str, object], gate: int, codecs: ModuleType) -> NoReturn
             function: Callable[[dict[str, object]], Result] = getattr(codecs, name)
             os.close(gate)
             _call(function, request)
+        case {"assistant": str(name), "request": dict(request)}:
+            prepare: Callable[[dict[str, object]], Serve] = getattr(codecs, name)
+            _attend(prepare, request, gate)
         case _:
             raise ValueError(f"no such task: {task}")
 
@@ -193,6 +203,42 @@ def _call(function: Callable[[dict[str, object]], Result], request: dict[str, ob
         sys.stderr.flush()
         os._exit(FAILED)
     os._exit(0)
+
+
+def _attend(prepare: Callable[[dict[str, object]], Serve], request: dict[str, object], gate: int) -> NoReturn:
+    """Serve until the worker hangs up: each answer is lines of JSON, the last one `{"done": true}`."""
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with socket.socket(fileno=gate) as requests, os.fdopen(answers, "w") as lines:
+            serve = prepare(request)
+            _tell(lines, {"done": True})
+            while _serve_one(serve, requests, lines):
+                pass
+    except BaseException:  # no request is answered by halves: the next child begins anew
+        traceback.print_exc(file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(FAILED)
+    os._exit(0)
+
+
+def _serve_one(serve: Serve, requests: socket.socket, lines: TextIO) -> bool:
+    data, files, *_ = socket.recv_fds(requests, MAX_ORDER, 1)
+    if not data:
+        return False
+    try:
+        for part in serve(json.loads(data), files):
+            _tell(lines, {"part": part})
+    finally:
+        for file in files:
+            os.close(file)
+    _tell(lines, {"done": True})
+    return True
+
+
+def _tell(lines: TextIO, message: Result) -> None:
+    lines.write(json.dumps(message) + "\n")
+    lines.flush()
 
 
 def _outcome(function: Callable[[dict[str, object]], Result], request: dict[str, object]) -> Result:

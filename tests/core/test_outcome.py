@@ -18,6 +18,7 @@ from service.core.outcome import (
     LeaseLost,
     MediaWorkerError,
     Misconfigured,
+    Overspent,
     Poison,
     Reason,
     Rejected,
@@ -27,6 +28,7 @@ from service.core.outcome import (
     Transient,
     Unavailable,
     Unknown,
+    Unscreened,
     Verdict,
 )
 
@@ -46,6 +48,8 @@ SETTLED = [
     (Interrupted("draining"), Retry(after=0, counts=False)),
     (Unknown("type 'approve'"), Retry(after=300, counts=False)),
     (Misconfigured("no such queue"), Retry(after=900, counts=False)),
+    (Overspent("spend.day"), Retry(after=900, counts=False)),
+    (Unscreened("the provider is away"), Retry(after=900, counts=False)),
     (Crowded("somebody else is at the key"), Retry(after=60, counts=False)),
     (OSError(28, "No space left on device"), Retry(after=60, counts=False)),
     (Poison("no JSON"), DeadLetter(reason="poison", detail="no JSON", publish_failed=False)),
@@ -113,7 +117,8 @@ def test_reason_codes_are_a_contract():
     """The codes that pages and databases may rely on: none is ever renamed or removed."""
     contract = (
         "empty unsupported_type too_large too_many_pixels too_many_frames too_long too_many_streams no_media damaged "
-        "encrypted archived bad_timestamps time_limit memory_limit moderation_blocked superseded internal"
+        "encrypted archived bad_timestamps time_limit memory_limit moderation_blocked "
+        "moderation_review moderation_unavailable superseded internal"
     )
     assert set() == set(contract.split()) - set(Reason)
 

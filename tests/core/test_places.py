@@ -14,6 +14,7 @@ from service.core.places import Places
 
 DIGESTS = ("0123456789abcdef" + "0" * 24, "f" * 40)
 FILES = ("320.webp", "720p.mp4", "720p-iframes.m3u8", "index.m3u8", "poster.jpg")
+AREAS: tuple[places.Area, ...] = ("media", "quarantine")
 HASH = r"~[0-9a-f]{64}"
 
 
@@ -105,7 +106,7 @@ def test_keys_of_one_source():
     """The layout, as a page's author and an operator see it."""
     at = Places(name="a/b.jpg")
     assert "media/a/b.jpg/manifest.json" == at.manifest
-    assert "media/a/b.jpg/~0123456789abcdef-m1.2/" == at.folder(DIGESTS[0], "m1.2")
+    assert "media/a/b.jpg/~0123456789abcdef-m1.2/" == at.folder(DIGESTS[0], "m1.2", area="media")
     assert "media/a/b.jpg/~/poster.jpg" == at.alias("poster.jpg")
     assert f"records/a/b.jpg/~v/{DIGESTS[1]}.json" == at.record("v", DIGESTS[1])
     assert "records/a/b.jpg/~v/outcome.json" == at.outcome("v")
@@ -125,7 +126,8 @@ class Upload:
         keys = {at.manifest, *(at.alias(file) for file in FILES)}
         for count in (1, 20):
             attempt = places.attempt("5fea7756-0ea4-451a-a703-a558b933e274", count)
-            keys |= {at.folder(digest, attempt) + file for digest in DIGESTS for file in FILES}
+            areas = (at.folder(digest, attempt, area=area) for digest in DIGESTS for area in AREAS)
+            keys |= {folder + file for folder in areas for file in FILES}
         for etag in ("e1", "e2"):
             version = places.version(self.bucket, self.key, None, etag, "2026-01-01T00:00:00+00:00")
             keys |= {at.outcome(version), *(at.record(version, digest) for digest in DIGESTS)}
@@ -169,6 +171,40 @@ def test_nothing_collides(pair: tuple[Upload, Upload]):
     files = one | other
     folders = {key[:at] for key in files for at, letter in enumerate(key) if letter == "/"}
     assert files.isdisjoint(folders)
+
+
+SHARED = (
+    places.quota(),
+    places.speech_source(DIGESTS[1]),
+    places.speech_audio(DIGESTS[1]),
+    places.speech_text(places.speech_job(DIGESTS[1], 1)),
+)
+
+
+def test_keys_of_all_workers():
+    """What belongs to no single source lies beside them all, and is never public."""
+    assert (
+        "records/~quota.json",
+        f"records/~speech/{DIGESTS[1]}.json",
+        f"work/~speech/{DIGESTS[1]}.flac",
+        f"work/~speech/media-worker-{DIGESTS[1]}-1.json",
+    ) == SHARED
+    assert {"private, no-store"} == {places.cache_control(key) for key in SHARED}
+    assert all(places.is_own(key) for key in SHARED)
+
+
+@given(
+    bucket=_BUCKETS,
+    key=st.one_of(_KEYS, st.sampled_from(["~quota.json", "~speech", "quota.json"])),
+    several=st.booleans(),
+)
+def test_no_name_is_that_of_all_workers(bucket: str, key: str, *, several: bool):
+    """Whatever the upload was called, neither its keys nor what it is purged by are anybody else's."""
+    upload = Upload(bucket=bucket, key=key, several=several)
+    at = Places(name=places.name(bucket, key, several_buckets=several))
+    for shared in SHARED:
+        assert not shared.startswith((at.attempts, at.versions, f"work/{at.name}/"))
+        assert not any(f"{written}/".startswith(f"{shared}/") for written in upload.written())
 
 
 @given(bucket=_BUCKETS, key=_KEYS, several=st.booleans())
@@ -218,7 +254,7 @@ def test_version(one: tuple[str, ...], other: tuple[str, ...], *, same: bool):
 )
 def test_dead_attempts(message: str, count: int, *, expected: bool):
     """Only what an earlier receive of the same message began is dead: others may still be at work."""
-    folder = Places(name="a-b").folder(DIGESTS[0], places.attempt("m1", 1))
+    folder = Places(name="a-b").folder(DIGESTS[0], places.attempt("m1", 1), area="media")
     assert expected == places.is_dead(folder, message, count)
 
 

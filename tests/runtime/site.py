@@ -15,11 +15,29 @@ from service.core.manifest import Manifest, Source, Status, speaks_of
 from service.core.places import Places, name
 from service.core.recipe import Recipe
 from service.core.record import Outcome, Product, Record
+from service.runtime.allowance import Allowance
+from service.runtime.captioner import Captioner
+from service.runtime.examine import Examiner
 from service.runtime.lease import Message
+from service.runtime.moderation import Moderator
 from service.runtime.pipeline import Pipeline
 from service.runtime.publish import Publisher
+from service.runtime.reviews import Reviews
+from service.runtime.screener import Screener
 from service.runtime.steps import Performer
-from tests.fakes import FakeFilms, FakeOutcomes, FakePictures, FakeStore, FakeUploads, Version, Wire
+from service.runtime.trial import Trials
+from tests.fakes import (
+    FakeFilms,
+    FakeJudge,
+    FakeOutcomes,
+    FakePictures,
+    FakeReader,
+    FakeScribe,
+    FakeStore,
+    FakeUploads,
+    Version,
+    Wire,
+)
 
 PUBLIC_URL = "https://media.example"
 S3_CALLS = ("read", "write", "overwrite", "upload", "download", "copy", "keys", "delete", "head", "fetch")
@@ -29,12 +47,14 @@ _SMALL = """
 images = {{ widths = {widths}, placeholder = true }}
 limits = {{ bytes = 100_000 }}
 video.ladder = [{{ height = 360, max_bit_rate = 800_000 }}, {{ height = 240, max_bit_rate = 400_000 }}]
+moderation = {{ provider = "{moderation}" }}
+captions = {{ provider = "{captions}" }}
 """
 
 
-def rules(*widths: int) -> Recipe:
-    """The shipped recipe with these widths of images and two rungs of video."""
-    text = _SMALL.format(widths=list(widths or (320, 640)))
+def rules(*widths: int, moderation: str = "off", captions: str = "off", more: str = "") -> Recipe:
+    """The shipped recipe with these widths of images and two rungs of video; nobody is asked but whom a test names."""
+    text = _SMALL.format(widths=list(widths or (320, 640)), moderation=moderation, captions=captions) + more
     return recipe.read(text, shipped=(files("service") / "recipe.toml").read_text())
 
 
@@ -56,6 +76,8 @@ class Site:
     uploads: FakeUploads = field(default_factory=FakeUploads)
     store: FakeStore = field(default_factory=FakeStore)
     outcomes: FakeOutcomes = field(default_factory=FakeOutcomes)
+    judge: FakeJudge = field(default_factory=FakeJudge)
+    scribe: FakeScribe = field(default_factory=FakeScribe)
 
     def pipeline(self, wire: Wire | None = None, recipe: Recipe | None = None) -> Pipeline:
         """A worker's, all of whose calls go over `wire`."""
@@ -66,11 +88,27 @@ class Site:
             uploads=replace(self.uploads, wire=wire),
             store=store,
             publisher=Publisher(store=store, outcomes=outcomes, public_url=PUBLIC_URL, worker="test"),
-            performer=Performer(pictures=FakePictures(wire=wire), films=FakeFilms(wire=wire), versions={"fake": "1"}),
+            trials=self._trials(wire, store),
+            reviews=Reviews(store=store),
             recipe=recipe or rules(),
             scratch=self._job,
             several_buckets=False,
             job_seconds=60,
+        )
+
+    def _trials(self, wire: Wire, store: FakeStore) -> Trials:
+        pictures, films = FakePictures(wire=wire), FakeFilms(wire=wire)
+        scribe, reader = replace(self.scribe, wire=wire), FakeReader(wire=wire)
+        captioner = Captioner(films=films, reader=reader, scribes={scribe.name: scribe}, store=store)
+        judge = replace(self.judge, wire=wire)
+        return Trials(
+            uploads=replace(self.uploads, wire=wire),
+            store=store,
+            examiner=Examiner(pictures=pictures, films=films),
+            performer=Performer(pictures=pictures, films=films, captioner=captioner, versions={"fake": "1"}),
+            moderator=Moderator(screeners={judge.name: Screener(judge=judge, pictures=pictures, films=films)}),
+            allowance=Allowance(store=store, rates={}),
+            public_url=PUBLIC_URL,
         )
 
     @contextmanager

@@ -1,0 +1,143 @@
+"""Captions: those that were uploaded beside a source, and those that a machine writes down."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.core import captions, command, places, playlists, products, webvtt
+from service.core.captions import Cue
+from service.core.media import Clip
+from service.core.outcome import Misconfigured, Rejected, Throttled
+from service.core.plan import Adopt, Listen, Named, group_digest
+from service.core.record import Captioned, Spent, StepRecord
+from service.core.step import Subtitles, Transcript
+from service.core.tracks import CaptionTrack
+from service.logs import log
+from service.runtime import made
+from service.runtime.allowance import Account
+from service.runtime.desk import Desk
+from service.runtime.files import filed
+from service.runtime.ledger import Ledger
+from service.runtime.ports import Store
+from service.runtime.tools import CaptionReader, Declined, Films, Heard, Pending, Scribe, Speech
+
+_NOTHING = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sound:
+    """One sound track of a clip."""
+
+    clip: Clip
+    stream: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captioner:
+    """Makes the steps that end in a caption track; `scribes` by the names that recipes call them."""
+
+    films: Films
+    reader: CaptionReader
+    scribes: Mapping[str, Scribe]
+    store: Store
+
+    async def adopt(self, group: Adopt, desk: Desk, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
+        """The captions that lie beside the source; those that can't be read are noted, and are no fault of it."""
+        return [await self._adopted(named, desk, ledger) for named in group.steps], _NOTHING
+
+    async def _adopted(self, named: Named, desk: Desk, ledger: Ledger) -> StepRecord:
+        assert isinstance(named.step, Subtitles)
+        language, file = named.step.language, f"subtitles.{named.step.language}"
+        await desk.beside(named.step.key, named.step.etag, file)
+        try:
+            cues = await self.reader.read(desk.folder, file)
+        except Rejected as error:
+            log.warning("captions_refused", key=named.step.key, because=error.message)
+            return _record(named, Captioned(language=language, machine=False, none="damaged"))
+        return await _written(named, cues, Captioned(language=language, machine=False, cues=len(cues)), desk, ledger)
+
+    async def listen(self, group: Listen, desk: Desk, ledger: Ledger, account: Account) -> bool:
+        """Have the sound heard and commit what was; False while it is being heard elsewhere: ask again later.
+
+        :raises Transient: when nobody could be asked now.
+        :raises Misconfigured: when nobody may be asked.
+        :raises Overspent: when it would cost too much.
+        """
+        (named,) = group.steps
+        assert isinstance(named.step, Transcript)
+        scribe = self._scribe(named.step.provider)
+        speech = _speech(named, named.step, group.clip)
+        heard = await scribe.find(speech)
+        if heard is None:
+            heard = await self._ask(scribe, speech, _Sound(clip=group.clip, stream=named.step.stream), desk, account)
+        if isinstance(heard, Pending):
+            return False
+        bought = scribe.minutes(speech.seconds) if scribe.unit and isinstance(heard, Heard) else 0.0
+        record = await _heard(named, heard, desk, ledger)
+        spent = (heard.spent or _NOTHING) if isinstance(heard, Heard) else _NOTHING
+        units = {scribe.unit: bought} if scribe.unit and bought else {}
+        await ledger.add(group_digest(group), [record], spent.model_copy(update={"units": units}), desk.folder)
+        await self.store.delete([places.speech_audio(speech.name), places.speech_source(speech.name)])
+        return True
+
+    def _scribe(self, provider: str) -> Scribe:
+        if provider not in self.scribes:
+            raise Misconfigured(f"captions.provider: {provider} is not at hand in this worker")
+        return self.scribes[provider]
+
+    async def _ask(
+        self, scribe: Scribe, speech: Speech, sound: _Sound, desk: Desk, account: Account
+    ) -> Heard | Pending | Declined:
+        """Which source it is of is written down first: the end of it may be told before this call returns."""
+        minutes = scribe.minutes(speech.seconds)
+        await account.take(scribe.unit, minutes)
+        if scribe.unit:
+            document = {"bucket": desk.head.bucket, "key": desk.head.key}
+            await self.store.overwrite(places.speech_source(speech.name), json.dumps(document).encode())
+        await desk.source()
+        file = f"speech.{scribe.sound}"
+        argv = command.speech(sound.clip, sound.stream, file, desk.limits)
+        await self.films.run(desk.folder, argv, seconds=sound.clip.seconds, on_share=lambda _share: None)
+        try:
+            return await scribe.listen(speech, desk.folder, file)
+        except Throttled:
+            await account.throttled(scribe.unit, minutes)
+            raise
+        finally:
+            made.remove(desk.folder / file)
+
+
+def _speech(named: Named, step: Transcript, clip: Clip) -> Speech:
+    return Speech(name=named.digest, seconds=clip.seconds, language=step.language, languages=step.languages)
+
+
+async def _heard(named: Named, heard: Heard | Declined, desk: Desk, ledger: Ledger) -> StepRecord:
+    if isinstance(heard, Declined):
+        log.warning("captions_declined", why=heard.why, detail=heard.detail)
+        return _record(named, Captioned(none=heard.why))
+    cues = captions.cues(heard.words, until=_seconds(ledger))
+    found = Captioned(language=heard.language, model=heard.model, cues=len(cues))
+    if not cues:
+        return _record(named, found.model_copy(update={"none": "no_speech"}))
+    return await _written(named, cues, found, desk, ledger)
+
+
+async def _written(named: Named, cues: Sequence[Cue], found: Captioned, desk: Desk, ledger: Ledger) -> StepRecord:
+    """The files of a caption track."""
+    expected = products.captions(found.language, machine=found.machine)
+    text, subrip, playlist = (one.name for one in expected)
+    note = f"Written by a machine: {found.model}" if found.machine else None
+    made.write(desk.folder / text, webvtt.webvtt(cues, language=found.language, note=note))
+    made.write(desk.folder / subrip, webvtt.srt(cues))
+    made.write(desk.folder / playlist, playlists.captions(file=text, duration=_seconds(ledger)))
+    track = CaptionTrack(file=text, playlist=playlist, language=found.language)
+    files = tuple([await filed(one, desk.folder) for one in expected])
+    return _record(named, found).model_copy(update={"files": files, "captions": track})
+
+
+def _record(named: Named, found: Captioned) -> StepRecord:
+    return StepRecord(digest=named.digest, kind=type(named.step).__name__, captioned=found)
+
+
+def _seconds(ledger: Ledger) -> float:
+    return ledger.media.seconds if isinstance(ledger.media, Clip) else 0.0

@@ -1,0 +1,167 @@
+"""One try at a version: what it is, whether it may be shown, and everything that is to be made of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.core import captions, gate, manifest, plan, sidecar, spend
+from service.core.media import Clip, Media
+from service.core.plan import Beside, Plan
+from service.core.record import Captioned, Cost, Moderated
+from service.core.step import Subtitles
+from service.logs import log
+from service.runtime.allowance import Account, Allowance
+from service.runtime.attempt import Attempt, Result
+from service.runtime.desk import Desk
+from service.runtime.examine import Examiner
+from service.runtime.ledger import Ledger
+from service.runtime.moderation import Moderator
+from service.runtime.page import Page
+from service.runtime.ports import Store, Uploads
+from service.runtime.progress import Progress
+from service.runtime.steps import Performer
+
+
+@dataclass(kw_only=True)
+class Trial:
+    """What a try works with."""
+
+    attempt: Attempt
+    desk: Desk
+    ledger: Ledger
+    account: Account
+    beside: Beside | None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trials:
+    """Makes what a plan says, in the order that promises need: examined, then moderated, then all the rest."""
+
+    uploads: Uploads
+    store: Store
+    examiner: Examiner
+    performer: Performer
+    moderator: Moderator
+    allowance: Allowance
+    public_url: str
+
+    async def begin(self, attempt: Attempt, page: Page, folder: Path, *, again: bool) -> Trial:
+        """Lay out what is known of the version: nothing, where its key was never heard of before."""
+        ledger = await Ledger.load(
+            self.store,
+            attempt.at,
+            version=attempt.version,
+            message=attempt.message,
+            made_by=self.performer.versions,
+            first=page.manifest is None and not again,
+        )
+        limits, rules = attempt.rules.limits, attempt.rules
+        desk = Desk(folder=folder, head=attempt.head, uploads=self.uploads, limits=limits)
+        account = self.allowance.for_upload(rules.spend, rules.prices, _bought(ledger))
+        return Trial(attempt=attempt, desk=desk, ledger=ledger, account=account)
+
+    async def make(self, trial: Trial, progress: Progress) -> Result:
+        """Do whatever is still to be done before it is published.
+
+        :raises Rejected: when it is no media within the limits.
+        :raises Unscreened: when nobody could say whether it may be shown.
+        """
+        media = await self._media(trial)
+        rules, ledger = trial.attempt.rules, trial.ledger
+        moderation = await self.moderator.moderate(media, rules, trial.desk, ledger, trial.account)
+        planned = Plan(steps=(), groups=())
+        if moderation.says != "block":
+            ledger.area = "media" if moderation.says == "allow" else "quarantine"
+            if moderation.says == "allow":
+                await ledger.release()
+            planned = await self._perform(trial, media, progress)
+        return self._result(trial, media, moderation, planned)
+
+    async def listen(self, trial: Trial, result: Result) -> bool:
+        """Have captions made; False while that is done elsewhere."""
+        assert result.later
+        return await self.performer.captioner.listen(result.later, trial.desk, trial.ledger, trial.account)
+
+    async def _media(self, trial: Trial) -> Media:
+        """What the version is: as an earlier try found it, else fetched and examined."""
+        limits = trial.attempt.rules.limits
+        if trial.ledger.media:
+            gate.check_again(trial.ledger.media, limits)
+            return trial.ledger.media
+        await trial.desk.source()
+        trial.ledger.media = await self.examiner.examine(trial.desk.folder, trial.attempt.head.size, limits)
+        return trial.ledger.media
+
+    async def _perform(self, trial: Trial, media: Media, progress: Progress) -> Plan:
+        """Plan, do the first group, and plan again: what it found may change the rest."""
+        beside = await self._beside(trial, media)
+        finished = 0
+        while True:
+            ledger = trial.ledger
+            planned = plan.make(media, trial.attempt.rules, version=ledger.version, done=ledger.steps, beside=beside)
+            log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
+            if not planned.groups:
+                return planned
+            share = progress.part(finished, finished + len(planned.groups))
+            await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
+            finished += 1
+
+    async def _beside(self, trial: Trial, media: Media) -> Beside:
+        if not isinstance(media, Clip):
+            return plan.NOTHING_BESIDE
+        if trial.beside is None:
+            head = trial.attempt.head
+            spoken = captions.language_tag(head.language) if head.language else None
+            found = await self.uploads.beside(head.bucket, head.key)
+            tagged = {sidecar.language(one.key, head.key): one for one in reversed(found)}  # one of each language
+            subtitles = [Subtitles(key=one.key, etag=one.etag, language=tag) for tag, one in tagged.items() if tag]
+            trial.beside = Beside(language=spoken, subtitles=tuple(sorted(subtitles, key=lambda one: one.language)))
+        return trial.beside
+
+    def _result(self, trial: Trial, media: Media, moderation: Moderated, planned: Plan) -> Result:
+        attempt, ledger = trial.attempt, trial.ledger
+        wanted = {named.digest: at for at, named in enumerate(planned.steps)}
+        allowed = moderation.says == "allow"
+        serving = manifest.serve(
+            media,
+            ledger.records,
+            wanted=wanted,
+            base=self.public_url,
+            at=attempt.at,
+            pending=allowed and planned.later is not None,
+        )
+        return Result(
+            media=media,
+            moderation=moderation,
+            serving=serving,
+            records=tuple(ledger.records),
+            made=tuple(ledger.made),
+            reused=tuple(digest for digest in wanted if digest in ledger.steps and digest not in ledger.made),
+            captions=_captioned(ledger, wanted),
+            cost=_cost(trial),
+            later=planned.later if allowed else None,
+        )
+
+
+def _bought(ledger: Ledger) -> dict[str, float]:
+    bought: Counter[str] = Counter()
+    for record in ledger.records:
+        bought.update(record.spent.units)
+    return dict(bought)
+
+
+def _captioned(ledger: Ledger, wanted: dict[str, int]) -> Captioned | None:
+    """What came of captions: those that are shown, else why there are none."""
+    found = [step.captioned for digest, step in ledger.steps.items() if digest in wanted and step.captioned]
+    return next((one for one in found if one.cues), found[-1] if found else None)
+
+
+def _cost(trial: Trial) -> Cost:
+    records = trial.ledger.records
+    return spend.cost(
+        _bought(trial.ledger),
+        trial.attempt.rules.prices,
+        cpu_seconds=round(sum(record.spent.cpu_seconds for record in records), 3),
+        bytes_in=trial.desk.fetched,
+        bytes_out=sum(file.bytes for record in records for step in record.steps for file in step.files),
+    )
