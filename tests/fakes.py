@@ -28,7 +28,7 @@ from service.core.screening import Traits
 from service.core.sniff import StreamFile
 from service.core.verify import Found
 from service.runtime.lease import Message
-from service.runtime.ports import Head, Stored
+from service.runtime.ports import Head, Sibling, Stored
 from service.runtime.tools import Declined, Drawn, Heard, Page, Pending, Seen, Shown, Speech, Target
 
 Hook = Callable[[str], Awaitable[None]]
