@@ -88,11 +88,10 @@ def _pages(picture: Picture, most: int) -> tuple[float, ...]:
 
 
 def coarse_to_fine(at: Sequence[float]) -> tuple[float, ...]:
-    """The order of looking, by van der Corput's sequence: whatever is cut off at the end is spread over the whole."""
+    """The order of looking, by van der Corput's sequence from the middle on: what is cut off is spread."""
     bits = max(1, (len(at) - 1).bit_length())
-    order = (int(f"{number:0{bits}b}"[::-1], 2) for number in range(1 << bits))
-    middle_first = ((number + (1 << (bits - 1))) % (1 << bits) for number in order)
-    return tuple(at[number] for number in middle_first if number < len(at))
+    halves = (int(f"{number:0{bits}b}"[::-1], 2) ^ (1 << (bits - 1)) for number in range(1 << bits))
+    return tuple(at[number] for number in dict.fromkeys(half * len(at) >> bits for half in halves))
 
 
 def spacing(at: Sequence[float], seconds: float) -> float:

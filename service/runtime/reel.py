@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from service.core import frames_command
@@ -89,7 +90,7 @@ class Reel:
 
     def _nearest(self, number: int) -> str:
         """The file of this number, else of the last one before it, else of the first one."""
-        numbers = (*range(number, 0, -1), *range(number, 3 * len(self.at) + 1))
+        numbers = chain(range(number, 0, -1), range(number, 3 * len(self.at) + 1))
         names = (str(frames_command.SWEPT % one) for one in numbers)
         found = next((name for name in names if made.is_file(self.folder / name)), None)
         if found is None:

@@ -129,8 +129,13 @@ class Seen:
 class Judge(Protocol):
     """Says what is to be seen in a picture: a moderation provider."""
 
-    name: str  #: as the recipe calls it
-    unit: str | None  #: what one look is billed as, by the price table's names; None for one that costs nothing
+    @property
+    def name(self) -> str:
+        """As the recipe calls it."""
+
+    @property
+    def unit(self) -> str | None:
+        """What one look is billed as, by the price table's names; None for one that costs nothing."""
 
     async def look(self, folder: Path, file: str) -> Seen:
         """The labels of a JPEG of ours in `folder`: at most 5 MB, each side 80 to 10 000 pixels.
@@ -190,9 +195,17 @@ class CaptionReader(Protocol):
 class Scribe(Protocol):
     """Writes down what is said: a provider of captions."""
 
-    name: str  #: as the recipe calls it
-    unit: str | None  #: what a minute is billed as, by the price table's names; None for one that costs nothing
-    sound: Literal["flac", "s16le"]  #: what it listens to: one channel at 16 kHz
+    @property
+    def name(self) -> str:
+        """As the recipe calls it."""
+
+    @property
+    def unit(self) -> str | None:
+        """What a minute is billed as, by the price table's names; None for one that costs nothing."""
+
+    @property
+    def sound(self) -> Literal["flac", "s16le"]:
+        """What it listens to: one channel at 16 kHz, as FLAC or bare."""
 
     def minutes(self, seconds: float) -> float:
         """What a sound of `seconds` is billed as; nothing where it costs nothing."""

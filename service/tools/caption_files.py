@@ -1,24 +1,19 @@
-"""Uploaded captions in the sandbox: the worker's side, and `read_captions`, which runs in a child."""
+"""Uploaded captions in the sandbox: the worker's side of `cues`, which runs in a child."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.core import webvtt
 from service.core.captions import Cue
 from service.core.outcome import Reason, Rejected
 from service.runtime import made
+from service.tools.cues import ANSWER
 from service.tools.limits import Limits
 from service.tools.sandbox import Sandbox
 
 _SECONDS = 20  # the worst four megabytes that were tried take two
 _MAX_BYTES = 64 << 20  # of cues as JSON, all of whose characters may be escaped
 _CUES = TypeAdapter(tuple[Cue, ...])
-_ANSWER = "cues.json"
 
 
 class CaptionFiles:
@@ -35,19 +30,12 @@ class CaptionFiles:
 
         :raises Rejected: `damaged` or `too_large`, for what is none, or beyond reason.
         """
-        made.remove(folder / _ANSWER)
+        made.remove(folder / ANSWER)
         await self._sandbox.call("read_captions", {"file": file}, cwd=folder, limits=self._limits)
-        with made.opened(folder / _ANSWER) as answer:
+        with made.opened(folder / ANSWER) as answer:
             body = answer.read(_MAX_BYTES + 1)
         try:
             cues = _CUES.validate_json(body)
         except ValidationError as error:  # the child has seen the upload: what it answers is not trusted
             raise Rejected(Reason.DAMAGED, "Reading its captions gave nonsense.") from error
         return cues
-
-
-def read_captions(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the cues of the WebVTT file `file` as JSON; how many there are."""
-    cues = webvtt.parse(Path(request["file"]).read_bytes())
-    Path(_ANSWER).write_text(json.dumps([asdict(cue) for cue in cues]), encoding="utf-8")
-    return {"cues": len(cues)}

