@@ -10,10 +10,13 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ONLY_BINARY=:all: \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-COPY requirements.lock requirements-build.lock ./
+# The models that moderate and write captions here take 500 MB. Where the recipe asks Rekognition and Transcribe, or nobody:
+# --build-arg LOCK=requirements.lock
+ARG LOCK=requirements-local.lock
+COPY requirements.lock requirements-local.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/media-worker \
     && python -m venv --without-pip /opt/build \
-    && pip --python /opt/media-worker/bin/python install --require-hashes --requirement requirements.lock \
+    && pip --python /opt/media-worker/bin/python install --require-hashes --requirement "${LOCK}" \
     && pip --python /opt/build/bin/python install --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service service

@@ -105,7 +105,10 @@ async def fetch_recipe(settings: Settings, aws: Aws) -> Recipe:
     stored = await store.read(key)
     if stored is None:
         raise Misconfigured(f"MEDIA_RECIPE: there is no object {settings.recipe}")
-    return recipes.read(stored.body.decode())
+    try:
+        return recipes.read(stored.body.decode())
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"MEDIA_RECIPE: {settings.recipe} is no UTF-8: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

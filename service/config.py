@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     drain_seconds: int = Field(default=100, ge=0, le=3600, description="time to finish after SIGTERM")
     child_memory_mb: int = Field(default=3072, ge=256, description="most memory of one decoder")
     whisper_model: Path | None = Field(default=None, description="folder of a faster-whisper model; default: tiny.en")
-    rekognition_rate: float = Field(default=5, gt=0, description="calls a second that the account's quota allows")
-    transcribe_rate: float = Field(default=5, gt=0, description="starts of jobs a second that it allows")
+    rekognition_rate: float = Field(default=5, gt=0, allow_inf_nan=False, description="calls a second, by the quota")
+    transcribe_rate: float = Field(default=5, gt=0, allow_inf_nan=False, description="starts a second, by the quota")
     scratch: Path = Field(default_factory=_scratch, description="folder for files at work")
     http_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
     http_port: int = Field(default=8080, ge=0, le=65_535)
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
             raise ValueError("has to begin with https://, http:// or /")
         return value.rstrip("/")
 
-    @field_validator("aws_endpoint_url")
+    @field_validator("aws_endpoint_url", "aws_endpoint_url_rekognition", "aws_endpoint_url_transcribe")
     @classmethod
     def _endpoint(cls, value: str | None) -> str | None:
         if value is not None and not _is_endpoint(value):

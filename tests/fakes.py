@@ -399,7 +399,7 @@ def film(*, width: int = 640, height: int = 360, seconds: float = 4, fault: str 
 def unlike(page: Page) -> Traits:
     """What is measured of a page that is like no other one, bright and sharp."""
     dhash = int.from_bytes(hashlib.sha256(f"{page.source} {page.page}".encode()).digest()[:8])
-    return Traits(dhash=dhash, luma=128, deviation=64, sharpness=500, colour=(128, 128, 128))
+    return Traits(dhash=dhash, luma=128, deviation=64, sharpness=500, colour=(128, 128, 128), fields=bytes(256))
 
 
 @dataclass(kw_only=True)

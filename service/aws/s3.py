@@ -204,6 +204,16 @@ class Store:
                 checksum = copied.get("ChecksumSHA256")
                 parts.append({"PartNumber": number, "ETag": copied["ETag"], "ChecksumSHA256": checksum})
 
+    async def link(self, key: str, seconds: int) -> str:
+        """An address that shows the object to whoever has it, for `seconds` or until our own credentials run out.
+
+        The owner is not in it: it would be a header that no browser sends.
+        """
+        with translated("GetObject"):
+            this = {"Bucket": self._bucket, "Key": key}
+            address: str = await self._client.generate_presigned_url("get_object", Params=this, ExpiresIn=seconds)
+        return address
+
     async def keys(self, prefix: str) -> list[str]:
         """Every key that begins with `prefix`."""
         with translated("ListObjectsV2"):

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from service import app
+from service import app, recipes
 from service.aws import s3, sqs
-from service.commands import examine
+from service.commands import examine, providers
 from service.config import Settings
 from service.core.outcome import Conflict, MediaWorkerError
 from service.tools.ffmpeg import FFmpeg
@@ -34,18 +34,22 @@ async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
     yield await _finding("scratch disk", lambda: _disk(settings))
     async with AsyncExitStack() as stack:
         aws = app.Aws(settings, stack)
-        for name, check in _aws_checks(settings, aws):
+        recipe = await _finding("recipe", lambda: _recipe(settings, aws))
+        yield recipe
+        asked = providers.checks(await app.fetch_recipe(settings, aws), settings, aws) if recipe.well else []
+        for name, check in [*asked, *_aws_checks(settings, aws)]:
             yield await _finding(name, check)
 
 
 async def examine_here() -> AsyncIterator[Finding]:
-    """The checks that need no settings."""
+    """The checks that need no settings; of providers, those that the shipped recipe names."""
     yield await _finding("tools and sandbox", _tools)
+    for name, check in providers.local_checks(recipes.read(), whisper=None):
+        yield await _finding(name, check)
 
 
 def _aws_checks(settings: Settings, aws: app.Aws) -> list[tuple[str, Check]]:
     return [
-        ("recipe", lambda: _recipe(settings, aws)),
         ("queue", lambda: _queue(settings, aws)),
         *((f"input bucket {name}", lambda name=name: _input(name, settings, aws)) for name in settings.input_buckets),
         (f"output bucket {settings.output_bucket}", lambda: _output(settings, aws)),

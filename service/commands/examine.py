@@ -3,20 +3,21 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from service import app
 from service.aws import s3
+from service.commands import process
 from service.config import Settings
-from service.core import command, gate, plan, screening
+from service.core import captions, command, gate, plan, screening, sidecar, spend
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import MediaWorkerError, Rejected
-from service.core.plan import Plan
+from service.core.plan import Beside, Plan
 from service.core.recipe import Prices, Recipe
-from service.core.step import Screen, Step
+from service.core.step import Screen, Step, Subtitles
 from service.runtime.ports import Head, Uploads
 from service.tools.folder import LocalUploads
 from service.tools.scratch import Scratch
@@ -57,16 +58,23 @@ class Examined:
                 return ""
 
 
-@asynccontextmanager
-async def local(memory_mb: int) -> AsyncIterator[tuple[app.Tools, Scratch]]:
-    """The tools, and a scratch directory that is gone afterwards."""
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """A scratch directory that is gone afterwards."""
     root = Path(tempfile.mkdtemp(prefix="media-worker-"))
     try:
-        with Scratch(root) as scratch:
-            async with app.tools(memory_mb=memory_mb, scratch=scratch) as tools:
-                yield tools, scratch
+        with Scratch(root) as made:
+            yield made
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@asynccontextmanager
+async def local(memory_mb: int, *, whisper: Path | None = None) -> AsyncIterator[tuple[app.Tools, Scratch]]:
+    """The tools, and such a directory."""
+    with scratch() as made:
+        async with app.tools(memory_mb=memory_mb, scratch=made, whisper=whisper) as tools:
+            yield tools, made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +89,10 @@ class _Reader:
     room: asyncio.Semaphore
     decode: bool
 
-    async def all(self, keys: Iterable[str]) -> list[Examined]:
-        return list(await asyncio.gather(*(self._one(key) for key in keys)))
+    async def all(self, keys: Collection[str]) -> list[Examined]:
+        """Each upload; captions are part of the one that they lie beside."""
+        uploads = [key for key in keys if not process.spoken_in(key, keys)]
+        return list(await asyncio.gather(*(self._one(key) for key in uploads)))
 
     async def _one(self, key: str) -> Examined:
         async with self.room:
@@ -104,20 +114,31 @@ class _Reader:
             media = await self.tools.examiner.examine(folder, head.size, rules.limits)
             if self.decode:
                 await self.tools.examiner.decode(media, folder, rules.limits)
-        planned = plan.make(media, rules, version="", done={})
-        screen = screening.plan(media, rules.moderation, affordable=None)
+        beside = await self._beside(head) if isinstance(media, Clip) else plan.NOTHING_BESIDE
+        planned = plan.make(media, rules, version="", done={}, beside=beside)
+        unit = "rekognition_image" if rules.moderation.provider == "rekognition" else None
+        affordable = spend.affordable(unit, rules.spend, rules.prices, {})
+        screen = screening.plan(media, rules.moderation, affordable=affordable)
         return Examined(key=head.key, size=head.size, media=media, planned=planned, screen=screen, prices=rules.prices)
+
+
+    async def _beside(self, head: Head) -> Beside:
+        """The language that its metadata declares, and the captions that lie beside it."""
+        found = await self.uploads.beside(head.bucket, head.key)
+        tagged = [(one, sidecar.language(one.key, head.key)) for one in found]
+        subtitles = [Subtitles(key=one.key, etag=one.etag, language=tag) for one, tag in tagged if tag]
+        return Beside(language=captions.language_tag(head.language or ""), subtitles=tuple(subtitles))
 
 
 async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decode: bool, jobs: int) -> list[Examined]:
     """Examine files of this machine; `decode` reads them to the end as well."""
-    async with local(memory_mb) as (tools, scratch):
+    async with local(memory_mb) as (tools, made):
         reader = _Reader(
             uploads=LocalUploads(found),
             bucket="local",
             recipe=recipe,
             tools=tools,
-            scratch=scratch,
+            scratch=made,
             room=asyncio.Semaphore(jobs),
             decode=decode,
         )
@@ -134,14 +155,14 @@ async def objects(
         recipe = recipe or await app.fetch_recipe(settings, aws)
         client = await aws.client("s3", app.DATA)
         keys = await s3.Store(client, bucket=bucket, owner=settings.bucket_owner).keys(prefix)
-        tools, scratch = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
+        tools, made = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
         reader = _Reader(
             uploads=s3.Uploads(client, owner=settings.bucket_owner),
             bucket=bucket,
             recipe=recipe,
             tools=tools,
-            scratch=scratch,
+            scratch=made,
             room=asyncio.Semaphore(jobs),
             decode=True,
         )
-        return await reader.all(key for key in keys if not recipe.ignores(key))
+        return await reader.all({key: None for key in keys if not recipe.ignores(key)})

@@ -3,45 +3,83 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from service import app
-from service.core import places
+from service.core import places, sidecar
 from service.core.job import Job
-from service.core.manifest import Manifest
-from service.core.outcome import Misconfigured
+from service.core.manifest import Manifest, Source
+from service.core.outcome import Misconfigured, Unscreened
 from service.core.recipe import Recipe
+from service.core.record import Outcome
 from service.logs import log
+from service.runtime import ledger
 from service.runtime.lease import Message
+from service.runtime.page import Page
 from service.runtime.pipeline import Pipeline
+from service.runtime.ports import Store
 
-_BUCKET = "local"
+BUCKET = "local"  #: what records of local runs name
 _OWN = (*places.AREAS, app.LOCAL_SCRATCH)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How one file ended: its manifest, or what went wrong here."""
+    """How one file ended: its manifest and outcome record, or what went wrong here.
+
+    `of` is the file that it has the captions of, where it is no upload of its own.
+    """
 
     key: str
-    manifest: Manifest | None
-    error: str | None
-    seconds: float
+    manifest: Manifest | None = None
+    outcome: Outcome | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    of: str | None = None
 
     @property
     def status(self) -> str:
-        """As in the manifest; `ignored` for a file that the recipe leaves out."""
+        """As in the manifest; `ignored` for a file that the recipe leaves out, `captions` for those of another one."""
         if self.error:
             return "failed"
+        if self.of:
+            return "captions"
         return self.manifest.status if self.manifest else "ignored"
 
     @property
     def ready(self) -> bool:
         """Whether nothing is left to be told."""
-        return self.status in {"ready", "ignored"}
+        return self.status in {"ready", "ignored", "captions"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """By what local files are worked on; `whisper` is the folder of a model, None for the one that is installed."""
+
+    rules: Recipe
+    public_url: str
+    memory_mb: int
+    whisper: Path | None
+
+    def pipeline(
+        self, found: dict[str, Path], out: Path, *, on_progress: app.OnProgress = lambda _job, _percent: None
+    ) -> AbstractAsyncContextManager[Pipeline]:
+        """The pipeline over these files and that folder.
+
+        :raises Misconfigured: when the recipe asks for a model that is not here, or for a service of AWS.
+        """
+        return app.local_pipeline(
+            found,
+            out,
+            rules=self.rules,
+            public_url=self.public_url,
+            memory_mb=self.memory_mb,
+            whisper=self.whisper,
+            on_progress=on_progress,
+        )
 
 
 def as_key(name: str) -> str:
@@ -69,6 +107,12 @@ def collect(paths: Iterable[Path], *, out: Path | None = None) -> dict[str, Path
     return found
 
 
+def spoken_in(key: str, keys: Collection[str]) -> str | None:
+    """The one of `keys` that `key` has the captions of, by its name; None for an upload of its own."""
+    above = sidecar.parent(key)
+    return above[0] if above and above[0] in keys else None
+
+
 def _files(folder: Path, out: Path | None) -> list[Path]:
     own = [folder / part for part in _written(folder.resolve(), out.resolve())] if out else []
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -86,42 +130,54 @@ async def run(
     found: dict[str, Path],
     out: Path,
     *,
-    rules: Recipe,
-    public_url: str,
-    memory_mb: int,
+    terms: Terms,
     jobs: int,
     on_progress: app.OnProgress,
-    on_end: Any,
+    on_end: Callable[[Ended], None],
 ) -> list[Ended]:
     """Process every file, `jobs` at a time; in the order of `found`."""
     room = asyncio.Semaphore(jobs)
-    async with app.local_pipeline(
-        found, out, rules=rules, public_url=public_url, memory_mb=memory_mb, on_progress=on_progress
-    ) as pipeline:
+    async with terms.pipeline(found, out, on_progress=on_progress) as pipeline:
 
         async def one(key: str) -> Ended:
             async with room:
-                ended = await _one(pipeline, key)
+                of = spoken_in(key, found)
+                ended = Ended(key=key, of=of) if of else await once(pipeline, _again(key))
                 on_end(ended)
                 return ended
 
         return list(await asyncio.gather(*(one(key) for key in found)))
 
 
-async def _one(pipeline: Pipeline, key: str) -> Ended:
-    """One file; the clock is its receive count, so that what a killed run left behind is known to be dead.
+def _again(key: str) -> Job:
+    """It is always looked at again: the recipe may be another one by now, and what is made is not made twice."""
+    return Job(bucket=BUCKET, key=key, type="reprocess", cause="command line")
 
-    It is always looked at again: the recipe may be another one by now, and what is made already is not made twice.
-    """
+
+async def once(pipeline: Pipeline, job: Job) -> Ended:
+    """One job; the clock is its receive count, so that what a killed run left behind is known to be dead."""
     began = time.monotonic()
-    job = Job(bucket=_BUCKET, key=key, type="reprocess", cause="command line")
-    message = Message(id=f"local {key}", receipt="", body="", receive_count=int(time.time()), queue=_BUCKET)
+    message = Message(id=f"local {job.key}", receipt="", body="", receive_count=int(time.time()), queue=BUCKET)
     error = None
     try:
-        await pipeline.process(job, message)
+        later = await pipeline.process(job, message)
+        assert later is None, "on this machine nothing is listened to elsewhere"
+    except Unscreened as held:
+        log.warning("held", key=job.key, because=str(held))
     except Exception as failure:
-        log.exception("process_failed", key=key)
+        log.exception("process_failed", key=job.key)
         error = repr(failure)
-    stored = await pipeline.store.read(places.Places(name=places.name(_BUCKET, key, several_buckets=False)).manifest)
-    manifest = Manifest.model_validate_json(stored.body) if stored else None
-    return Ended(key=key, manifest=manifest, error=error, seconds=round(time.monotonic() - began, 3))
+    manifest, outcome = await _told(pipeline.store, job.key)
+    seconds = round(time.monotonic() - began, 3)
+    return Ended(key=job.key, manifest=manifest, outcome=outcome, error=error, seconds=seconds)
+
+
+async def _told(store: Store, key: str) -> tuple[Manifest | None, Outcome | None]:
+    """The page manifest, and the outcome record of the version that it speaks of."""
+    at = places.Places(name=places.name(BUCKET, key, several_buckets=False))
+    found = (await Page.read(store, at)).manifest
+    source = found.source if found else Source()
+    if not source.etag or not source.last_modified:
+        return found, None
+    version = places.version(BUCKET, key, source.version_id, source.etag, source.last_modified)
+    return found, await ledger.read_outcome(store, at, version)

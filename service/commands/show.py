@@ -53,17 +53,18 @@ async def in_s3(key: str, bucket: str, settings: Settings) -> Shown:
         client = await app.Aws(settings, stack).client("s3", app.DATA)
         head = await s3.Uploads(client, owner=settings.bucket_owner).head(bucket, key)
         store = s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner)
-        return await _shown(key, bucket, head, store, looked=True, several_buckets=settings.several_buckets)
+        return await look(key, bucket, head, store, looked=True, several_buckets=settings.several_buckets)
 
 
 async def in_folder(key: str, out: Path) -> Shown:
     """What the folder that `process` wrote to says."""
-    return await _shown(key, "local", None, FolderStore(out), looked=False, several_buckets=False)
+    return await look(key, "local", None, FolderStore(out), looked=False, several_buckets=False)
 
 
-async def _shown(
+async def look(
     key: str, bucket: str, head: Head | None, store: Store, *, looked: bool, several_buckets: bool
 ) -> Shown:
+    """What `store` says of a key whose object is now as `head` says, if it was `looked` for."""
     at = places.Places(name=places.name(bucket, key, several_buckets=several_buckets))
     page = await Page.read(store, at)
     source = page.manifest.source if page.manifest else Source()

@@ -23,8 +23,9 @@ SMALL = "small"  #: why a picture was not looked at, where the recipe says so
 UNKNOWN = "unknown"  #: the rule for labels that no other rule speaks of
 _SURE = 100.0
 
-_ALIKE_BITS = 2  # of 64: one small thing that moves; what is cut in at a quarter of each side changes more
-_ALIKE_LEVELS = 4.0  # of 255, of the mean colour and of the deviation: gradients alone know no colour
+_ALIKE_BITS = 2  # of 64: cuts change 9 and more
+_ALIKE_LEVELS = 4.0  # of 255, of the mean colour: gradients alone know none
+_ALIKE_FIELD = 20  # of 255, of any of 16 x 16 fields: so a picture cut in at 15 % of each side is never lost
 _SAME_SCENE_BITS = 12  # blur and motion leave the coarse gradients; a cut changes half of them
 _SAME_SCENE_LEVELS = 24.0
 _DARK, _FLAT = 16.0, 6.0  # of 255: black with its noise, as cameras and encoders have it
@@ -39,7 +40,8 @@ _SEVERITY: dict[Says, int] = {"allow": 0, "review": 1, "block": 2}
 class Traits:
     """What is measured of one frame: a difference hash of 64 bits, and levels from 0 to 255.
 
-    `sharpness` is the variance of the Laplacian, `colour` the mean red, green and blue.
+    `sharpness` is the variance of the Laplacian, `colour` the mean red, green and blue, `fields` the brightness of
+    16 x 16 parts.
     """
 
     dhash: int
@@ -47,6 +49,7 @@ class Traits:
     deviation: float
     sharpness: float
     colour: tuple[float, float, float]
+    fields: bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +116,15 @@ def gap(at: Iterable[float], seconds: float) -> float:
 
 def alike(one: Traits, other: Traits) -> bool:
     """Whether one frame may speak for the other: cautious, since a cut must never be lost."""
-    return _close(one, other, bits=_ALIKE_BITS, levels=_ALIKE_LEVELS) and (
-        abs(one.deviation - other.deviation) <= _ALIKE_LEVELS
+    return _close(one, other, bits=_ALIKE_BITS, levels=_ALIKE_LEVELS) and all(
+        abs(a - b) <= _ALIKE_FIELD for a, b in zip(one.fields, other.fields, strict=True)
     )
 
 
 def _close(one: Traits, other: Traits, *, bits: int, levels: float) -> bool:
-    apart = max(abs(a - b) for a, b in zip(one.colour, other.colour, strict=True))
-    return (one.dhash ^ other.dhash).bit_count() <= bits and apart <= levels
+    return (one.dhash ^ other.dhash).bit_count() <= bits and all(
+        abs(a - b) <= levels for a, b in zip(one.colour, other.colour, strict=True)
+    )
 
 
 def dark(frame: Traits) -> bool:

@@ -23,6 +23,7 @@ GREY = (128, 128, 128)
 LIGHT, DARK = (255, 255, 255), (32, 32, 32)
 REDUCING_GAP = 2.0  # as in `pictures`
 LAPLACIAN = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
+FIELDS = 16  # in a row and in a column
 MEASURED_SIDE = 320  # pixels: sharpness is compared between frames of one clip, and is no finer than that
 
 
@@ -47,7 +48,10 @@ def frames(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure(image: Image.Image) -> dict[str, Any]:
-    """Size in pixels, `dhash` (16 hex digits), and levels from 0 to 255; `sharpness` is the Laplacian's variance."""
+    """Size in pixels, `dhash` (16 hex digits), and levels from 0 to 255 (`fields` in hex, row by row).
+
+    `sharpness` is the Laplacian's variance.
+    """
     small = image.copy()
     small.thumbnail((MEASURED_SIDE, MEASURED_SIDE), Image.Resampling.BOX)
     grey = small.convert("L")
@@ -63,6 +67,7 @@ def measure(image: Image.Image) -> dict[str, Any]:
         "deviation": round(levels.stddev[0], 3),
         "sharpness": round(ImageStat.Stat(edges).var[0], 3),
         "colour": [round(mean, 3) for mean in ImageStat.Stat(small).mean],
+        "fields": grey.resize((FIELDS, FIELDS), Image.Resampling.BOX).tobytes().hex(),
     }
 
 

@@ -43,6 +43,7 @@ class _Frame(BaseModel):
     deviation: _Level
     sharpness: float = Field(ge=0, le=1e6)
     colour: tuple[_Level, _Level, _Level]
+    fields: str = Field(pattern=r"^[0-9a-f]{512}$")
 
 
 _FRAMES = TypeAdapter(list[_Frame])
@@ -150,6 +151,7 @@ def _traits(frame: _Frame) -> Traits:
         deviation=frame.deviation,
         sharpness=frame.sharpness,
         colour=frame.colour,
+        fields=bytes.fromhex(frame.fields),
     )
 
 

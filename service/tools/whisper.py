@@ -19,6 +19,7 @@ from typing import Literal
 from service.core.captions import Word
 from service.core.outcome import Misconfigured, Rejected, Transient, Unavailable
 from service.runtime.tools import Declined, Heard, Speech
+from service.tools.ffmpeg import spent
 from service.tools.sandbox import Limits, Sandbox, Usage
 
 PACKAGE = "faster-whisper"
@@ -75,10 +76,7 @@ def bundled() -> Path | None:
 
 
 class Whisper:
-    """A Scribe. Its sandbox holds `service.tools.models`; one sound is heard at a time, with `threads` threads.
-
-    `last_usage` is what the latest sound took.
-    """
+    """A Scribe. Its sandbox holds `service.tools.models`; one sound is heard at a time, with `threads` threads."""
 
     name = "whisper"
     unit = None
@@ -91,7 +89,6 @@ class Whisper:
         self._model = f"whisper {'tiny.en' if model is None else folder.name} ({PACKAGE} {version(PACKAGE)})"
         request = {"model": str(folder), "threads": threads}
         self._assistant = sandbox.assistant("listen", request, cwd=Path("/"), limits=LIFE)
-        self.last_usage: Usage | None = None
 
     def minutes(self, seconds: float) -> float:  # noqa: ARG002 - whatever its length
         """It costs nothing but time."""
@@ -109,14 +106,14 @@ class Whisper:
         sound = os.open(folder / file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             limits = _limits(os.fstat(sound).st_size / BYTES_A_SECOND)
-            parts, self.last_usage = await self._assistant.ask(request, [sound], limits=limits)
+            parts, usage = await self._assistant.ask(request, [sound], limits=limits)
         except (Rejected, Transient) as error:
             raise Unavailable(f"whisper gave no answer: {error}") from error
         finally:
             os.close(sound)
-        return self._judged(speech, parts)
+        return self._judged(speech, parts, usage)
 
-    def _judged(self, speech: Speech, parts: Sequence[dict[str, object]]) -> Heard | Declined:
+    def _judged(self, speech: Speech, parts: Sequence[dict[str, object]], usage: Usage) -> Heard | Declined:
         match parts:
             case [{"language": str() | None as language, "multilingual": bool(multilingual)}, *segments]:
                 said = [each for each in map(_said, segments) if each and each.holds]
@@ -125,7 +122,8 @@ class Whisper:
         if declined := _declined(speech, multilingual=multilingual, said=said):
             return declined
         words = tuple(sorted((word for each in said for word, _ in each.words), key=lambda word: word.start))
-        return Heard(words=words, language=_named(speech, language) if words else None, model=self._model)
+        named = _named(speech, language) if words else None
+        return Heard(words=words, language=named, model=self._model, spent=spent(usage))
 
 
 def _declined(speech: Speech, *, multilingual: bool, said: Sequence[Said]) -> Declined | None:

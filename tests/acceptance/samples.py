@@ -46,3 +46,16 @@ def _gradient() -> Image.Image:
     red = Image.linear_gradient("L").rotate(90).resize((900, 600))
     green = Image.linear_gradient("L").resize((900, 600))
     return Image.merge("RGB", (red, green, Image.new("L", (900, 600), 64)))
+
+
+def plain(folder: Path, name: str, color: str, *, size: tuple[int, int] = (320, 240)) -> Path:
+    """A picture or a clip of one second without sound, by the suffix of `name`: `color` with a little structure."""
+    path = folder / name
+    if path.suffix == ".mp4":
+        source = f"color=c={color}:size={size[0]}x{size[1]}:rate=10:duration=1,drawgrid=w=40:h=40:c=gray@0.3"
+        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", source, *_H264, path], check=True)
+        return path
+    picture = Image.new("RGB", size, color)
+    picture.paste("gray", (10, 10, 40, 40))
+    picture.save(path)
+    return path

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
 from scripts.resources import Client, Resources
 from service.core.manifest import FINAL, Manifest
-from service.core.places import Places, name
+from service.core.places import Places, is_record, name
 from service.core.places import url as places_url
 from service.core.record import Outcome, Record
 
@@ -42,21 +43,46 @@ class Service:
         self.process.wait()
 
 
-@contextmanager
-def running(resources: Resources, folder: Path, **settings: object) -> Iterator[Service]:
-    """`media-worker run` on these resources; stopped by SIGTERM at the end, if it still runs."""
-    log = folder / f"worker-{time.monotonic_ns()}.log"
-    environment = resources.environment(PUBLIC_URL) | {
+def environment(resources: Resources, folder: Path, *, recipe: str = "", aws: str | None = None) -> dict[str, str]:
+    """The settings of a worker that keeps its files in `folder`; `aws` is the address of the strict fake."""
+    found = resources.environment(PUBLIC_URL) | {
         "PATH": os.environ["PATH"],
         "MEDIA_SCRATCH": str(folder / "scratch"),
         "MEDIA_POLL_SECONDS": "1",
         "MEDIA_HTTP_PORT": "0",
         "MEDIA_DRAIN_SECONDS": "5",
     }
-    environment |= {key: str(value) for key, value in settings.items()}
+    if recipe:
+        path = folder / f"recipe-{hashlib.sha256(recipe.encode()).hexdigest()[:8]}.toml"
+        path.write_text(recipe)
+        found["MEDIA_RECIPE"] = str(path)
+    if aws:
+        found |= {"AWS_ENDPOINT_URL_REKOGNITION": aws, "AWS_ENDPOINT_URL_TRANSCRIBE": aws}
+    return found
+
+
+@contextmanager
+def running(
+    resources: Resources,
+    folder: Path,
+    *,
+    program: str = "service",
+    recipe: str = "",
+    aws: str | None = None,
+    **settings: object,
+) -> Iterator[Service]:
+    """`media-worker run` on these resources; stopped by SIGTERM at the end, if it still runs.
+
+    :param program: the module that is run: the service, or one that puts a double into it first.
+    :param recipe: what it says otherwise than the shipped one.
+    :param aws: the address of the strict fake, in the place of Rekognition and Transcribe.
+    """
+    log = folder / f"worker-{time.monotonic_ns()}.log"
+    variables = environment(resources, folder, recipe=recipe, aws=aws)
+    variables |= {key: str(value) for key, value in settings.items()}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "run"], env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-m", program, "run"], env=variables, stdout=out, stderr=subprocess.STDOUT
         )
     try:
         started = wait_for(lambda: _started(process, log), seconds=30, what="the worker to start")
@@ -105,6 +131,25 @@ class Site:
         """Delete an object from the input bucket."""
         self.s3.delete_object(Bucket=self.resources.uploads, Key=key)
 
+    def notify(self, key: str) -> None:
+        """Deliver the event of an upload again, as SQS may at any time."""
+        record = {
+            "eventVersion": "2.1",
+            "eventSource": "aws:s3",
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": self.resources.uploads}, "object": {"key": quote_plus(key, safe="/")}},
+        }
+        self.send({"Records": [record]})
+
+    def order(self, type_: str, key: str, **values: object) -> None:
+        """Send the service's own envelope for a key."""
+        source = {"bucket": self.resources.uploads, "key": key}
+        self.send({"media_worker": 1, "type": type_, "source": source, "cause": "a test", **values})
+
+    def send(self, body: object) -> None:
+        """Put a message into the worker's queue."""
+        self.sqs.send_message(QueueUrl=self.resources.intake.url, MessageBody=json.dumps(body))
+
     def manifest(self, key: str) -> Manifest | None:
         """The page manifest of a key."""
         body = self.read(_places(self.resources, key).manifest)
@@ -131,6 +176,30 @@ class Site:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.resources.published)
         found = [one for page in pages for one in page.get("Contents", [])]
         return {one["Key"]: (one["ETag"], one["LastModified"].isoformat()) for one in found}
+
+    def records(self, key: str) -> list[Record]:
+        """The records of all steps of all versions of a key."""
+        found = [one for one in self.objects() if one.startswith(_places(self.resources, key).versions)]
+        return [Record.model_validate_json(self.read(one) or b"") for one in found if is_record(one)]
+
+    def outcome(self, key: str) -> Outcome:
+        """The outcome record of a key that has had one version."""
+        (found,) = [
+            one
+            for one in self.objects()
+            if one.startswith(_places(self.resources, key).versions) and one.endswith("/outcome.json")
+        ]
+        return Outcome.model_validate_json(self.read(found) or b"")
+
+    def remember(self) -> None:
+        """Have the output bucket keep whatever is written from now on, also what is deleted again."""
+        status = {"Status": "Enabled"}
+        self.s3.put_bucket_versioning(Bucket=self.resources.published, VersioningConfiguration=status)
+
+    def ever(self, prefix: str) -> set[str]:
+        """Every key below `prefix` that was ever written since `remember`."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.resources.published, Prefix=prefix)
+        return {one["Key"] for page in pages for one in page.get("Versions", [])}
 
     def empty(self, *, seconds: float = 60) -> None:
         """Wait until no message is waiting or being worked on."""
@@ -172,7 +241,7 @@ class Site:
         expected = {at.manifest}
         for found in (one for one in self.objects() if one.startswith(at.versions)):
             expected.add(found)
-            if found.endswith("/outcome.json"):
+            if not is_record(found):
                 Outcome.model_validate_json(self.read(found) or b"")
                 continue
             expected |= self._files(Record.model_validate_json(self.read(found) or b""), at)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import job
-from service.core.job import Input, Job
+from service.core import job, places
+from service.core.job import Ended, Input, Job
 from service.core.outcome import Forged, Poison, Unknown
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -73,7 +73,25 @@ def own(**changed: Any) -> dict[str, Any]:
     } | changed
 
 
-def read(document: Any) -> tuple[Job, ...]:
+SPEECH = "0123456789" * 4
+
+
+def ended(name: str, **changed: Any) -> dict[str, Any]:
+    """The end of a job as Transcribe tells it by EventBridge (Transcribe developer guide, monitoring-events)."""
+    return {
+        "version": "0",
+        "id": "9d3b2e3c-5d3f-4b6e-8a10-7f3a0d8f2a11",
+        "detail-type": "Transcribe Job State Change",
+        "source": "aws.transcribe",
+        "account": "111122223333",
+        "time": "2026-11-23T12:00:00Z",
+        "region": "eu-central-1",
+        "resources": [],
+        "detail": {"TranscriptionJobName": name, "TranscriptionJobStatus": "COMPLETED"},
+    } | changed
+
+
+def read(document: Any) -> tuple[Job | Ended, ...]:
     """The jobs of a JSON document."""
     return job.read(json.dumps(document))
 
@@ -151,6 +169,44 @@ def test_events_of_eventbridge(kind: str, count: int):
     assert count == len(read(by_eventbridge(**{"detail-type": kind})))
 
 
+@pytest.mark.parametrize("wrap", [dict, by_sns])
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "SOMETHING_NEW"])
+def test_end_of_a_speech(status: str, wrap: Any):
+    """It names the speech alone, however it ended: whose it is, the message can't say."""
+    event = ended(places.speech_job(SPEECH, 2))
+    event["detail"]["TranscriptionJobStatus"] = status
+    assert (Ended(speech=SPEECH),) == read(wrap(event))
+
+
+@pytest.mark.parametrize(
+    "name", ["interview-3", "media-worker-", f"media-worker-{SPEECH}", f"media-worker-{SPEECH}-0", f"{SPEECH}-1", ""]
+)
+def test_speeches_of_others(name: str):
+    """The account's other jobs come by the same rule: they are acknowledged, not condemned."""
+    assert () == read(ended(name))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"source": "aws.s3"}, "source: "),
+        ({"detail": None}, "detail: "),
+        ({"detail": {}}, "detail.TranscriptionJobName"),
+    ],
+)
+def test_ends_that_are_none(changed: dict[str, Any], says: str):
+    """What has the name of such an event but not its shape is poison."""
+    with pytest.raises(Poison, match=says):
+        read(ended("x", **changed))
+
+
+@pytest.mark.parametrize("type_", ["approve", "reject"])
+def test_review(type_: str):
+    """A reviewer says which revision was seen."""
+    (found,) = read(own(type=type_, revision=7, cause="Ann"))
+    assert (type_, 7, "Ann") == (found.type, found.revision, found.cause)
+
+
 def test_several_records():
     """A message with several records is as many jobs, in order."""
     documents = notification(record("a"), record("b", eventName="ObjectTagging:Put"), record("c"))
@@ -194,6 +250,11 @@ def test_test_event(wrap: Any):
         (json.dumps(own(source={"bucket": "in", "key": "\udfff"})), "source.key: .*unicode"),
         (json.dumps(own(cause="\ud800")), "cause: .*unicode"),
         (json.dumps(own(requested_at="2026-11-23T12:00:00")), "requested_at: .*timezone"),
+        (json.dumps(own(type="approve")), "names the revision"),
+        (json.dumps(own(type="reject", revision=None)), "names the revision"),
+        (json.dumps(own(type="approve", revision=0)), "revision: "),
+        (json.dumps(own(type="approve", revision="x")), "revision: "),
+        (json.dumps(own(type="approve", revision=1.5)), "revision: "),
     ],
 )
 def test_poison(body: str, says: str):
@@ -209,7 +270,7 @@ def test_poison(body: str, says: str):
         {"media_worker": "1"},
         {"media_worker": None},
         {"media_worker": [[[]]]},
-        {"type": "approve"},
+        {"type": "release"},
         {"type": []},
         {"type": {}},
         {"type": None},
@@ -231,6 +292,9 @@ def test_unknown(changed: dict[str, Any]):
         JOB,
         Job(bucket="in", key="k", type="reprocess", cause="redrive"),
         Job(bucket="in", key="\0\n\u2028ü", type="process", cause=""),
+        Job(bucket="in", key="k", type="captions", cause="not heard yet", requested_at=NOON),
+        Job(bucket="in", key="k", type="approve", cause="Ann", revision=1),
+        Job(bucket="in", key="k", type="reject", cause="Ann", revision=2**40),
     ],
 )
 def test_envelope_reads_back(one: Job):
@@ -238,7 +302,7 @@ def test_envelope_reads_back(one: Job):
     assert (one,) == job.read(job.envelope(one))
 
 
-def understood(body: str) -> tuple[Job, ...] | Poison | Unknown:
+def understood(body: str) -> tuple[Job | Ended, ...] | Poison | Unknown:
     """What a body gives: nothing else is ever raised."""
     try:
         return job.read(body)
@@ -269,12 +333,19 @@ _LEAF = st.one_of(
 )
 _FIELD = st.sampled_from(
     "Type Message Event media_worker type source bucket key name cause requested_at detail detail-type time Records s3 "
-    "object eventName eventTime eventVersion eventSource".split()
+    "TranscriptionJobName revision object eventName eventTime eventVersion eventSource".split()
 )
 _JSON = st.recursive(
     _LEAF, lambda below: st.lists(below, max_size=3) | st.dictionaries(_FIELD | _TEXT, below, max_size=4)
 )
-_VALID = [notification(record()), by_sns(notification(record())), by_eventbridge(), own()]
+_VALID = [
+    notification(record()),
+    by_sns(notification(record())),
+    by_eventbridge(),
+    own(),
+    own(type="approve", revision=3),
+    ended(places.speech_job(SPEECH, 1)),
+]
 
 
 def grafted(document: Any, path: list[str], value: Any) -> Any:
@@ -300,7 +371,8 @@ def test_any_value_in_a_valid_body(document: dict[str, Any], path: list[str], va
     """Nor does any value of the wrong type in an otherwise valid one; jobs that come of it can be written down."""
     found = understood(json.dumps(grafted(document, path, value)))
     if isinstance(found, tuple):
-        assert list(found) == [job.read(job.envelope(one))[0] for one in found]
+        kept = [one for one in found if isinstance(one, Job)]
+        assert kept == [job.read(job.envelope(one))[0] for one in kept]
 
 
 _PATHS = [
@@ -315,11 +387,13 @@ _PATHS = [
     ["requested_at"],
     ["media_worker"],
     ["Message"],
+    ["revision"],
+    ["detail", "TranscriptionJobName"],
 ]
 
 
 @pytest.mark.parametrize("path", _PATHS, ids="/".join)
-@pytest.mark.parametrize("document", _VALID, ids=["s3", "sns", "eventbridge", "envelope"])
+@pytest.mark.parametrize("document", _VALID, ids=["s3", "sns", "eventbridge", "envelope", "review", "transcribe"])
 def test_wrong_types_everywhere(document: dict[str, Any], path: list[str]):
     """Each known field of each shape, with each kind of value in it."""
     for value in (None, True, 0, -1, 10**30, 1.5, "", "x", "\ud800", [], [[]], {}, {"a": 1}, [None] * 9):

@@ -110,6 +110,47 @@ def test_keys_of_one_source():
     assert "media/a/b.jpg/~/poster.jpg" == at.alias("poster.jpg")
     assert f"records/a/b.jpg/~v/{DIGESTS[1]}.json" == at.record("v", DIGESTS[1])
     assert "records/a/b.jpg/~v/outcome.json" == at.outcome("v")
+    assert "records/a/b.jpg/~v/decision.json" == at.decision("v")
+    assert "quarantine/a/b.jpg/~0123456789abcdef-m1.2/" == at.folder(DIGESTS[0], "m1.2", area="quarantine")
+    assert "quarantine/a/b.jpg/~/waiting.json" == at.ticket
+
+
+def test_what_waits_lies_where_it_will_be_public():
+    """One word of the key changes: playlists name their tracks as before, and back again."""
+    at = Places(name="quarantine/media/b.jpg")
+    held, public = (at.folder(DIGESTS[0], "m1.2", area=area) for area in ("quarantine", "media"))
+    assert (public, held) == (places.released(held), places.held(public))
+    assert (held, public) == (places.held(held), places.released(places.held(public)))
+    assert (True, False) == (places.is_held(held), places.is_held(public))
+    assert held.startswith(at.held)
+
+
+def test_records_are_known_by_their_names():
+    """Neither the outcome nor the decision is one."""
+    at = Places(name="a.jpg")
+    keys = [at.record("v", DIGESTS[1]), at.outcome("v"), at.decision("v"), at.manifest, at.ticket]
+    assert [True, False, False, False, False] == [places.is_record(key) for key in keys]
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (places.speech_job(DIGESTS[0], 1), DIGESTS[0]),
+        (places.speech_job(DIGESTS[0], 999), DIGESTS[0]),
+        (f"media-worker-{DIGESTS[0]}-1000", None),
+        (f"media-worker-{DIGESTS[0]}-0", None),
+        (f"media-worker-{DIGESTS[0]}", None),
+        (f"media-worker-{DIGESTS[0]}-1\n", None),
+        (f"media-worker-{DIGESTS[0].upper()}-1", None),
+        (f"x-media-worker-{DIGESTS[0]}-1", None),
+        ("media-worker-../../records/a-1", None),
+        ("somebody-else", None),
+        ("", None),
+    ],
+)
+def test_speech_of_a_job(job: str, expected: str | None):
+    """A service's job names the speech, and nothing that is not of our making names any."""
+    assert expected == places.speech_of(job)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +171,8 @@ class Upload:
             keys |= {folder + file for folder in areas for file in FILES}
         for etag in ("e1", "e2"):
             version = places.version(self.bucket, self.key, None, etag, "2026-01-01T00:00:00+00:00")
-            keys |= {at.outcome(version), *(at.record(version, digest) for digest in DIGESTS)}
-        return keys
+            keys |= {at.outcome(version), at.decision(version), *(at.record(version, digest) for digest in DIGESTS)}
+        return keys | {at.ticket}
 
 
 _SEGMENTS = st.sampled_from(
@@ -187,7 +228,7 @@ def test_keys_of_all_workers():
         "records/~quota.json",
         f"records/~speech/{DIGESTS[1]}.json",
         f"work/~speech/{DIGESTS[1]}.flac",
-        f"work/~speech/media-worker-{DIGESTS[1]}-1.json",
+        f"work/speech/media-worker-{DIGESTS[1]}-1.json",
     ) == SHARED
     assert {"private, no-store"} == {places.cache_control(key) for key in SHARED}
     assert all(places.is_own(key) for key in SHARED)
@@ -203,7 +244,7 @@ def test_no_name_is_that_of_all_workers(bucket: str, key: str, *, several: bool)
     upload = Upload(bucket=bucket, key=key, several=several)
     at = Places(name=places.name(bucket, key, several_buckets=several))
     for shared in SHARED:
-        assert not shared.startswith((at.attempts, at.versions, f"work/{at.name}/"))
+        assert not shared.startswith((at.attempts, at.versions, at.held, f"work/{at.name}/"))
         assert not any(f"{written}/".startswith(f"{shared}/") for written in upload.written())
 
 
@@ -224,7 +265,7 @@ def test_purge_prefixes_are_private(pair: tuple[Upload, Upload]):
     """The prefixes that a deleted source is purged by hold no key of any other source."""
     for upload, neighbour in permutations(pair):
         at = Places(name=places.name(upload.bucket, upload.key, several_buckets=upload.several))
-        assert not [key for key in neighbour.written() if key.startswith((at.attempts, at.versions))]
+        assert not [key for key in neighbour.written() if key.startswith((at.attempts, at.versions, at.held))]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is planned for pictures, videos and sound, and that nothing is planned twice."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,16 +10,51 @@ from hypothesis import strategies as st
 
 from service.core import plan
 from service.core.media import AudioStream, Clip, Media, Picture, Timeline
-from service.core.plan import Assemble, Draw, Encode, Plan
+from service.core.plan import NOTHING_BESIDE, Adopt, Assemble, Beside, Draw, Encode, Named, Plan
 from service.core.products import expected
 from service.core.recipe import Rules
-from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Variant
+from service.core.record import StepRecord
+from service.core.step import (
+    Package,
+    Placeholder,
+    Poster,
+    Progressive,
+    Rendition,
+    Sound,
+    Step,
+    Subtitles,
+    Transcript,
+    Variant,
+)
+from service.core.tracks import CaptionTrack
 from tests.core.samples import ANIMATION, PHONE, PHONE_PICTURE, PHONE_SOUND, PHOTO, RULES, SONG, rules
 
+MUTE = 'captions.provider = "off"\n'
+PLAIN = rules(MUTE)
 
-def planned(media: Media, wanted: Rules = RULES, *, done: frozenset[str] = frozenset()) -> Plan:
+
+def planned(
+    media: Media,
+    wanted: Rules = PLAIN,
+    *,
+    done: Mapping[str, StepRecord] | None = None,
+    beside: Beside = NOTHING_BESIDE,
+) -> Plan:
     """The plan for one version of a source."""
-    return plan.make(media, wanted, version="v", done=done)
+    return plan.make(media, wanted, version="v", done=done or {}, beside=beside)
+
+
+def records(steps: Iterable[Named], *, heard: bool = True) -> dict[str, StepRecord]:
+    """What is known of these steps when they are done; captions that were `heard` have a track."""
+    track = CaptionTrack(file="captions.en.vtt", playlist="captions.en.m3u8", language="en")
+    return {
+        named.digest: StepRecord(
+            digest=named.digest,
+            kind=type(named.step).__name__,
+            captions=track if heard and isinstance(named.step, Transcript | Subtitles) else None,
+        )
+        for named in steps
+    }
 
 
 def names(found: Plan) -> list[str]:
@@ -26,7 +62,7 @@ def names(found: Plan) -> list[str]:
     return [getattr(named.step, "name", type(named.step).__name__) for named in found.steps]
 
 
-def sizes(picture: Picture, wanted: Rules = RULES) -> list[tuple[str, int, int]]:
+def sizes(picture: Picture, wanted: Rules = PLAIN) -> list[tuple[str, int, int]]:
     """The variants of a picture, in order."""
     steps = [named.step for named in planned(picture, wanted).steps]
     return [(one.format, one.width, one.height) for one in steps if isinstance(one, Variant)]
@@ -77,7 +113,7 @@ def test_sound():
 )
 def test_progressive_height(height: int, expected_name: str):
     """The plain file is of the largest rung up to the configured height, or of the smallest there is."""
-    found = planned(PHONE, rules(f"[video]\nprogressive_height = {height}"))
+    found = planned(PHONE, rules(f"{MUTE}[video]\nprogressive_height = {height}"))
     digests = {named.digest: name for named, name in zip(found.steps, names(found), strict=True)}
     assert expected_name == digests[found.steps[-2].step.video]
 
@@ -197,29 +233,29 @@ def test_picture_rules():
 def test_version_names_the_steps():
     """Another version of the source shares no step with this one."""
     for media in (PHONE, SONG, PHOTO):
-        digests = [{n.digest for n in plan.make(media, RULES, version=v, done=()).steps} for v in ("v", "w")]
+        digests = [{n.digest for n in plan.make(media, RULES, version=v, done={}).steps} for v in ("v", "w")]
         assert digests[0].isdisjoint(digests[1])
 
 
 def test_wider_recipe_costs_one_variant():
     """A new width in the recipe costs one encode a format: everything else is done already."""
-    done = frozenset(named.digest for named in planned(PHOTO).steps)
+    done = records(planned(PHOTO).steps)
     found = planned(PHOTO, rules("[images]\nwidths = [320, 640, 1280, 1920, 2560]"), done=done)
     assert [["2560.webp", "2560.jpg"]] == [[named.step.name for named in group.steps] for group in found.groups]
 
 
 def test_new_rung_is_packaged():
     """A new rung costs its encode, a new package and nothing else: the plain file's rung is the same."""
-    done = frozenset(named.digest for named in planned(PHONE).steps)
+    done = records(planned(PHONE).steps)
     ladder = ", ".join(f"{{ height = {h}, max_bit_rate = {b} }}" for h, b in ((1080, 5_000_000), (720, 2_800_000)))
-    found = planned(PHONE, rules(f"[video]\nladder = [{ladder}]"), done=done)
+    found = planned(PHONE, rules(f"{MUTE}[video]\nladder = [{ladder}]"), done=done)
     assert [[Package]] == [[type(named.step) for named in group.steps] for group in found.groups]
 
 
 def test_all_done():
     """When everything is done there is no group left, and the steps still say what makes up the outcome."""
     first = planned(PHONE)
-    again = planned(PHONE, done=frozenset(named.digest for named in first.steps))
+    again = planned(PHONE, done=records(first.steps))
     assert Plan(steps=first.steps, groups=()) == again
 
 
@@ -273,19 +309,48 @@ _SONGS = st.builds(replace, st.just(SONG), audio=st.lists(_SOUNDS, min_size=1, m
 _MEDIA = st.one_of(_PICTURES, _CLIPS, _SONGS)
 
 
-@given(media=_MEDIA, data=st.data())
-def test_done_and_planned_are_all(media: Media, data: st.DataObject):
+_BESIDE = st.builds(
+    Beside,
+    language=st.none() | st.just("de"),
+    subtitles=st.lists(st.sampled_from(["de", "en", "fr"]), max_size=3, unique=True).map(
+        lambda tags: tuple(Subtitles(key=f"a.mp4.{tag}.vtt", etag="e", language=tag) for tag in sorted(tags))
+    ),
+)
+
+
+@given(media=_MEDIA, wanted=st.sampled_from([PLAIN, RULES]), beside=_BESIDE, data=st.data())
+def test_done_and_planned_are_all(media: Media, wanted: Rules, beside: Beside, data: st.DataObject):
     """Whatever was done is never planned again, and done and planned together are everything, in the same order."""
-    whole = planned(media)
+    whole = planned(media, wanted, beside=beside)
     digests = [named.digest for named in whole.steps]
     assert len(digests) == len(set(digests))
     done = data.draw(st.frozensets(st.sampled_from([*digests, "of another recipe"])))
-    rest = planned(media, done=done)
-    todo = [named.digest for group in rest.groups for named in group.steps]
-    assert whole.steps == rest.steps
-    assert [digest for digest in digests if digest not in done] == todo
-    assert all(group.steps for group in rest.groups)
-    assert whole == planned(media)
+    known = records(named for named in whole.steps if named.digest in done)
+    rest = planned(media, wanted, done=known, beside=beside)
+    groups = [*rest.groups, *([rest.later] if rest.later else [])]
+    todo = {named.digest for group in groups for named in group.steps}
+    assert {named.digest for named in rest.steps} - set(known) == todo
+    assert all(group.steps for group in groups)
+    unchanged = [named for named in rest.steps if not isinstance(named.step, Package | Transcript)]
+    assert [named for named in whole.steps if not isinstance(named.step, Package | Transcript)] == unchanged
+    assert whole == planned(media, wanted, beside=beside)
+
+
+@given(media=_MEDIA, wanted=st.sampled_from([PLAIN, RULES]), beside=_BESIDE, heard=st.booleans())
+def test_planning_comes_to_an_end(media: Media, wanted: Rules, beside: Beside, *, heard: bool):
+    """A group at a time, as it is done; whatever is found, nothing is planned twice, and all is done at last."""
+    done: dict[str, StepRecord] = {}
+    for _ in range(6):
+        found = planned(media, wanted, done=done, beside=beside)
+        group = found.groups[0] if found.groups else found.later
+        if group is None:
+            break
+        assert not {named.digest for named in group.steps} & set(done)
+        done |= records(group.steps, heard=heard)
+    assert (found.groups, found.later) == ((), None)
+    assert {named.digest for named in found.steps} <= set(done)
+    captions = tuple(named.digest for named in found.steps if done[named.digest].captions)
+    assert all(one.step.captions == captions for one in found.steps if isinstance(one.step, Package))
 
 
 @given(_MEDIA)
@@ -339,3 +404,103 @@ def test_group_digest():
 def test_placeholder_by_recipe():
     """The placeholder is a step of its own."""
     assert Placeholder() == planned(PHOTO).steps[-1].step
+
+
+ENGLISH = Subtitles(key="a.mp4.en.vtt", etag="e1", language="en")
+GERMAN = Subtitles(key="a.mp4.de.vtt", etag="e2", language="de")
+
+
+def only(kind: type[Step], found: Plan) -> list[Step]:
+    """The steps of one kind."""
+    return [named.step for named in found.steps if isinstance(named.step, kind)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "recipe", "language", "languages"),
+    [
+        (None, "", None, ()),
+        (None, 'captions.language = "fr"', "fr", ()),
+        ("de", 'captions.language = "fr"', "de", ()),
+        ("de", 'captions.languages = ["en-US", "fr-FR"]', "de", ()),
+        (None, 'captions.languages = ["en-US", "fr-FR"]', None, ("en-US", "fr-FR")),
+    ],
+)
+def test_language(declared: str | None, recipe: str, language: str | None, languages: tuple[str, ...]):
+    """The upload's own word comes first, then the recipe's; what is declared is not identified."""
+    found = planned(PHONE, rules(recipe), beside=Beside(language=declared))
+    assert [Transcript(provider="whisper", stream=0, language=language, languages=languages)] == only(Transcript, found)
+
+
+def test_listening_is_later():
+    """Nothing waits for it: it is no group, and the package is made without it at first."""
+    found = planned(PHONE, RULES)
+    assert found.later
+    assert (PHONE, found.steps[-1:]) == (found.later.clip, found.later.steps)
+    assert [Encode, Assemble] == [type(group) for group in found.groups]
+    assert [()] == [one.captions for one in only(Package, found)]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_the_package_follows_what_was_heard(*, heard: bool):
+    """With cues there is a new package that names them; where nobody speaks the old one stays."""
+    first = planned(PHONE, RULES)
+    again = planned(PHONE, RULES, done=records(first.steps, heard=heard))
+    assert again.later is None
+    transcript = first.steps[-1].digest
+    assert [(transcript,) if heard else ()] == [one.captions for one in only(Package, again)]
+    assert [[Package]] * heard == [[type(named.step) for named in group.steps] for group in again.groups]
+
+
+@pytest.mark.parametrize("media", [PHOTO, ANIMATION, replace(PHONE, audio=())], ids=["photo", "animation", "silent"])
+def test_nothing_to_hear(media: Media):
+    """What has no sound is not listened to."""
+    found = planned(media, RULES)
+    assert (None, []) == (found.later, only(Transcript, found))
+
+
+def test_off_is_off():
+    """Where the recipe wants no captions nobody listens; uploaded ones are shown all the same."""
+    found = planned(PHONE, PLAIN, beside=Beside(subtitles=(ENGLISH,)))
+    assert (None, [], [ENGLISH]) == (found.later, only(Transcript, found), only(Subtitles, found))
+
+
+def test_uploaded_captions_come_first():
+    """They are read before anything is encoded, and the machine is not asked where they can be read."""
+    beside = Beside(subtitles=(GERMAN, ENGLISH))
+    first = planned(PHONE, RULES, beside=beside)
+    assert [Adopt, Encode, Assemble] == [type(group) for group in first.groups]
+    assert None is first.later
+    again = planned(PHONE, RULES, done=records(first.groups[0].steps), beside=beside)
+    assert [tuple(named.digest for named in first.groups[0].steps)] == [one.captions for one in only(Package, again)]
+    assert (None, []) == (again.later, only(Transcript, again))
+
+
+def test_captions_that_cannot_be_read_are_none():
+    """Then the machine is asked after all; one of two that can be read is enough."""
+    beside = Beside(subtitles=(GERMAN, ENGLISH))
+    german, english = planned(PHONE, RULES, beside=beside).groups[0].steps
+    neither = records([german, english], heard=False)
+    assert planned(PHONE, RULES, done=neither, beside=beside).later
+    one = planned(PHONE, RULES, done=neither | records([english]), beside=beside)
+    assert (None, [(english.digest,)]) == (one.later, [package.captions for package in only(Package, one)])
+
+
+@pytest.mark.parametrize("now", [(), (replace(ENGLISH, etag="e9"),), (ENGLISH, replace(GERMAN, etag="e9"))])
+def test_captions_that_change_change_the_package(now: tuple[Subtitles, ...]):
+    """Deleted, replaced, or joined by others: no track of the picture or the sound is made again."""
+    before = planned(PHONE, PLAIN, beside=Beside(subtitles=(ENGLISH,)))
+    done = records(before.steps)
+    done |= records(planned(PHONE, PLAIN, done=done, beside=Beside(subtitles=(ENGLISH,))).steps)
+    found = planned(PHONE, PLAIN, done=done, beside=Beside(subtitles=now))
+    new = {Subtitles} if set(now) - {ENGLISH} else set()
+    assert (
+        new | ({Package} if not now and not new else set())
+        <= {type(named.step) for group in found.groups for named in group.steps}
+        <= {Subtitles, Package}
+    )
+
+
+def test_best_sound_is_listened_to():
+    """The track that is encoded is the one that is heard."""
+    tracks = (replace(PHONE_SOUND, index=5, default=False), replace(PHONE_SOUND, index=6))
+    assert [6] == [one.stream for one in only(Transcript, planned(replace(PHONE, audio=tracks), RULES))]

@@ -14,7 +14,9 @@ from tests.core.samples import ANIMATION, PHONE, PHOTO, SONG, rules
 
 SHIPPED = rules("").moderation
 REKOGNITION = rules('[moderation]\nprovider = "rekognition"').moderation
-FRAME = Traits(dhash=0x0F0F_0F0F_0F0F_0F0F, luma=120, deviation=50, sharpness=400, colour=(120, 110, 100))
+FRAME = Traits(
+    dhash=0x0F0F_0F0F_0F0F_0F0F, luma=120, deviation=50, sharpness=400, colour=(120, 110, 100), fields=bytes(256)
+)
 BLACK = replace(FRAME, dhash=0, luma=4, deviation=2, sharpness=1, colour=(4, 4, 4))
 
 labels = st.builds(
@@ -132,12 +134,13 @@ def test_the_middle_is_looked_at_first():
         ({"dhash": FRAME.dhash ^ 0b11}, True),
         ({"dhash": FRAME.dhash ^ 0b111}, False),
         ({"colour": (126, 110, 100)}, False),
-        ({"deviation": 56}, False),
-        ({"sharpness": 1, "luma": 121}, True),
+        ({"fields": bytes([20] * 256)}, True),
+        ({"fields": bytes([0] * 255 + [21])}, False),
+        ({"sharpness": 1, "luma": 121, "deviation": 56}, True),
     ],
 )
 def test_what_speaks_for_what(changes, alike):
-    """Few bits of the gradients, and hardly any of colour: flat red and flat blue have the same gradients."""
+    """Few bits of the gradients, and hardly any of colour (flat red and blue are alike in them) and of any part."""
     assert alike == screening.alike(FRAME, replace(FRAME, **changes))
 
 

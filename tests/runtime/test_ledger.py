@@ -2,20 +2,20 @@
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from service.core.outcome import Conflict, Misconfigured
-from service.core.places import Places
-from service.core.record import File, Record, Spent, StepRecord
+from service.core.places import Area, Places, attempt
+from service.core.record import File, Record, Screening, Spent, StepRecord
 from service.runtime import ledger
 from service.runtime.ledger import Ledger
 from tests.fakes import FakeStore
 from tests.runtime.site import received
 
 AT = Places(name="a.jpg")
+SPENT = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
 NAMES = tuple(f"{number}.webp" for number in range(20))
 
 
@@ -29,30 +29,31 @@ def _scratch(tmp_path: Path) -> Path:
 def files(*names: str) -> list[File]:
     """What the scratch directory holds under these names."""
     hashes = {name: hashlib.sha256(f"the picture {name}".encode()).hexdigest() for name in names}
-    return [File(name=name, content_type="image/webp", bytes=1, sha256=hashes[name]) for name in names]
+    size = {name: len(f"the picture {name}") for name in names}
+    return [File(name=name, content_type="image/webp", bytes=size[name], sha256=hashes[name]) for name in names]
 
 
-async def loaded(store: FakeStore, identity: str = "one", count: int = 1) -> Ledger:
-    """The ledger of an attempt."""
-    return await Ledger.load(store, AT, version="v", message=received(identity, count))
+async def loaded(
+    store: FakeStore, identity: str = "one", count: int = 1, *, area: Area = "media", first: bool = False
+) -> Ledger:
+    """The ledger of an attempt whose files go into `area`."""
+    message = received(identity, count)
+    found = await Ledger.load(store, AT, version="v", message=message, made_by={"fake": "1"}, first=first)
+    found.area = area
+    return found
 
 
-def record(of: Ledger, *names: str, digest: str = "d" * 40) -> Record:
-    """The record of one group of one step."""
-    return Record(
-        version="v",
-        digest=digest,
-        folder=of.folder(digest),
-        made_at=datetime(2026, 1, 1, tzinfo=UTC),
-        made_by={},
-        spent=Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0),
-        steps=(StepRecord(digest=f"step of {digest}", kind="Variant", files=tuple(files(*names))),),
-    )
+async def commit(
+    of: Ledger, scratch: Path, *names: str, digest: str = "d" * 40, screening: Screening | None = None
+) -> Record:
+    """Commit these files as a group of one step; what a provider saw lies out of sight, whatever may be shown."""
+    step = StepRecord(digest=f"step of {digest}", kind="Step", files=tuple(files(*names)), screening=screening)
+    return await of.add(digest, [step], SPENT, scratch, area="quarantine" if screening else None)
 
 
-async def commit(of: Ledger, scratch: Path, *names: str) -> Record:
-    """Commit these files."""
-    return await of.commit(record(of, *names), files(*names), scratch)
+def folder(identity: str, count: int, area: Area = "media") -> str:
+    """Where a receive of a message puts the files of a group that no record lists."""
+    return AT.folder("e" * 40, attempt(identity, count), area=area)
 
 
 async def test_files_go_up_before_the_record(scratch: Path) -> None:
@@ -146,17 +147,20 @@ async def test_a_sweep_takes_what_dead_receives_left_and_no_more(scratch: Path) 
     """Files of earlier receives of the message that no record lists; not of other messages, nor of this receive."""
     store = FakeStore()
     listed = await commit(await loaded(store, "one", 1), scratch, "1.webp")
+    areas: tuple[Area, ...] = ("media", "quarantine")
     left = {
-        count_of: (await loaded(store, *count_of)).folder("e" * 40) + "1.webp"
-        for count_of in [("one", 1), ("one", 2), ("one", 3), ("two", 1)]
+        (identity, count, area): folder(identity, count, area) + "1.webp"
+        for identity, count in [("one", 1), ("one", 2), ("one", 3), ("two", 1)]
+        for area in areas
     }
-    for key in [*left.values(), AT.alias("1.webp")]:
+    for key in [*left.values(), AT.alias("1.webp"), AT.ticket]:
         store.objects[key] = b""
-    kept = {AT.record("v", listed.digest), f"{listed.folder}1.webp", AT.alias("1.webp")}
+    kept = {AT.record("v", listed.digest), f"{listed.folder}1.webp", AT.alias("1.webp"), AT.ticket}
 
     await ledger.sweep(store, AT, received("one", 3), before=3)
 
-    assert kept | {left["one", 3], left["two", 1]} == set(store.objects)
+    stay = {left[identity, count, area] for identity, count in [("one", 3), ("two", 1)] for area in areas}
+    assert kept | stay == set(store.objects)
 
 
 async def test_an_inventory_is_of_one_source_alone() -> None:
@@ -164,12 +168,121 @@ async def test_an_inventory_is_of_one_source_alone() -> None:
     store = FakeStore()
     names = ["a", "a/b", "ab", "a~"]
     mine = [
-        *(Places(name="a").folder("d" * 40, "x.1") + "1.webp", Places(name="a").alias("1.webp")),
+        *(Places(name="a").folder("d" * 40, "x.1", area="media") + "1.webp", Places(name="a").alias("1.webp")),
         *(Places(name="a").record("v", "d"), Places(name="a").outcome("v")),
+        *(Places(name="a").folder("d" * 40, "x.1", area="quarantine") + "1.webp", Places(name="a").ticket),
     ]
-    others = [key for name in names for key in (Places(name=name).manifest, Places(name=name).outcome("v"))]
+    others = [Places(name=name).manifest for name in names]
+    others += [key for name in names[1:] for key in (Places(name=name).outcome("v"), Places(name=name).ticket)]
     for key in [*mine, *others]:
         store.objects[key] = b""
     found = await ledger.inventory(store, Places(name="a"))
     assert set(mine) == set(found)
-    assert ["records/", "records/", "media/a/", "media/a/"] == [key[:8] for key in found]
+    assert ["records", "records", "media", "media", "quarantine", "quarantine"] == [
+        key.partition("/")[0] for key in found
+    ]
+
+
+async def test_at_first_sight_nothing_is_read(scratch: Path) -> None:
+    """A key that was never heard of has no records: a picture costs no listing."""
+    store = FakeStore()
+    await loaded(store, first=True)
+    assert [] == store.wire.calls
+
+
+async def test_what_waited_is_released_by_copies(scratch: Path) -> None:
+    """Files first, then the record that says where they lie; they name one another as before, and the twins stay."""
+    store = FakeStore()
+    held = await commit(await loaded(store, area="quarantine"), scratch, "1.webp", "2.webp")
+    of = await loaded(store, "two")
+    store.wire.calls.clear()
+    await of.release()
+    public = held.folder.replace("quarantine/", "media/")
+    copied = {f"copy {public}{name}" for name in ("1.webp", "2.webp")}
+    assert [f"keys {AT.held} 0", f"write {AT.record('v', held.digest)}"] == [
+        call for call in store.wire.calls if call not in copied
+    ]
+    assert f"write {AT.record('v', held.digest)}" == store.wire.calls[-1]
+    assert [public] == [one.folder for one in of.records] == [one.folder for one in (await loaded(store)).records]
+    assert {AT.record("v", held.digest)} | {
+        one + name for one in (held.folder, public) for name in ("1.webp", "2.webp")
+    } == set(store.objects)
+
+
+async def test_flagged_frames_are_never_released(scratch: Path) -> None:
+    """They are for reviewers alone, whoever allows the rest."""
+    store = FakeStore()
+    of = await loaded(store)
+    await commit(of, scratch, "1.webp", screening=Screening(provider="local", model=None, planned=1))
+    before = dict(store.objects)
+    await of.release()
+    await (await loaded(store)).release()
+    assert before == store.objects
+    assert [] == [key for key in store.objects if key.startswith("media/")]
+
+
+async def test_what_was_tidied_away_is_forgotten(scratch: Path) -> None:
+    """A lifecycle rule took a file that waited: its group is done anew, the other one is released."""
+    store = FakeStore()
+    of = await loaded(store, area="quarantine")
+    gone = await commit(of, scratch, "1.webp", "2.webp")
+    stays = await commit(of, scratch, "3.webp", digest="f" * 40)
+    del store.objects[gone.folder + "1.webp"]
+    again = await loaded(store, "two")
+    await again.release()
+    assert {f"step of {stays.digest}"} == set(again.done) == set((await loaded(store)).done)
+    assert [] == [key for key in store.objects if key.startswith("media/") and not key.endswith("3.webp")]
+
+
+async def test_two_that_release_are_one(scratch: Path) -> None:
+    """Whoever comes second starts over, and finds it done."""
+    store = FakeStore()
+    await commit(await loaded(store, area="quarantine"), scratch, "1.webp")
+    one, two = await loaded(store, "one"), await loaded(store, "two")
+    await one.release()
+    with pytest.raises(Conflict):
+        await two.release()
+    assert one.records == (await loaded(store)).records
+
+
+async def test_a_group_that_another_one_made_public_counts(scratch: Path) -> None:
+    """Under two recipes one holds it back, the other one does not: the record that is there says where it lies."""
+    store = FakeStore()
+    one, two = await loaded(store, "one", area="quarantine"), await loaded(store, "two")
+    first = await commit(one, scratch, "1.webp")
+    assert first == await commit(two, scratch, "1.webp")
+    assert [] == [key for key in store.objects if key.startswith("media/")]
+
+
+async def test_what_is_condemned(scratch: Path) -> None:
+    """All that was made, of former versions too; what was seen and said of this one stays, its frames as evidence."""
+    store = FakeStore()
+    of = await loaded(store)
+    seen = await commit(
+        of, scratch, "1.webp", screening=Screening(provider="local", model=None, planned=1), digest="a" * 40
+    )
+    made = await commit(of, scratch, "2.webp")
+    of.area = "quarantine"
+    held = await commit(of, scratch, "3.webp", digest="f" * 40)
+    said = [AT.decision("v"), AT.outcome("v"), AT.record("v", seen.digest)]
+    former = [AT.outcome("former"), AT.decision("former"), AT.alias("2.webp"), AT.ticket]
+    for key in (*said[:2], *former, AT.manifest):
+        store.objects[key] = b"{}"
+    frame = seen.folder + "1.webp"
+    gone = {made.folder + "2.webp", held.folder + "3.webp", AT.record("v", made.digest), AT.record("v", held.digest)}
+    found = await ledger.condemned(store, AT, "v", evidence=True)
+    assert gone | set(former) == set(found)
+    assert set(found) | {frame} == set(await ledger.condemned(store, AT, "v", evidence=False))
+    assert set(store.objects) - set(found) == {*said, frame, AT.manifest}
+
+
+async def test_what_the_quarantine_keeps_when_records_are_public(scratch: Path) -> None:
+    """Twins, frames and the ticket go; what another version has waiting there stays."""
+    store = FakeStore()
+    of = await loaded(store, area="quarantine")
+    await commit(of, scratch, "1.webp")
+    await commit(of, scratch, "2.webp", screening=Screening(provider="local", model=None, planned=1), digest="a" * 40)
+    store.objects[AT.ticket] = store.objects[folder("one", 1, "quarantine") + "9.webp"] = b""
+    await of.release()
+    left = set(store.objects) - set(await ledger.unheld(store, AT, of.records))
+    assert [folder("one", 1, "quarantine") + "9.webp"] == [key for key in left if key.startswith("quarantine/")]

@@ -179,7 +179,7 @@ async def test_a_hard_hit_outweighs_a_failure_beside_it(stage: Stage):
 
 async def test_what_is_alike_is_not_bought_twice(stage: Stage):
     """A still film costs one frame; the others are counted, and leave no gap."""
-    same = Traits(dhash=1, luma=128, deviation=60, sharpness=100, colour=(9, 9, 9))
+    same = Traits(dhash=1, luma=128, deviation=60, sharpness=100, colour=(9, 9, 9), fields=bytes(256))
     stage.pictures.traits = lambda _page: same
     done = await stage.screen(film(seconds=12))
     assert (1, 5, 2.0) == (stage.judge.wire.count("look"), done.screening.alike, done.screening.gap)
@@ -188,7 +188,7 @@ async def test_what_is_alike_is_not_bought_twice(stage: Stage):
 
 async def test_a_black_frame_gives_way_to_a_neighbour(stage: Stage):
     """A third of the way to the next one, and the record says when that was."""
-    black = Traits(dhash=0, luma=3, deviation=1, sharpness=0, colour=(3, 3, 3))
+    black = Traits(dhash=0, luma=3, deviation=1, sharpness=0, colour=(3, 3, 3), fields=bytes(256))
     stage.pictures.traits = looking(black, "frame-5000.jpg", "frame-4333.jpg")
     done = await stage.screen(film(seconds=12))
     assert [1, 3, 5.667, 7, 9, 11] == [look.at for look in done.screening.looks]
@@ -197,7 +197,9 @@ async def test_a_black_frame_gives_way_to_a_neighbour(stage: Stage):
 
 async def test_a_black_film_is_looked_at(stage: Stage):
     """Once at least."""
-    stage.pictures.traits = lambda _page: Traits(dhash=0, luma=3, deviation=1, sharpness=0, colour=(3, 3, 3))
+    stage.pictures.traits = lambda _page: Traits(
+        dhash=0, luma=3, deviation=1, sharpness=0, colour=(3, 3, 3), fields=bytes(256)
+    )
     done = await stage.screen(film(seconds=12))
     assert (1, 5) == (len(done.screening.looks), done.screening.alike)
 

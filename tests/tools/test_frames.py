@@ -309,7 +309,7 @@ class _Liar:
 
 
 TRUE = {"file": "a.jpg", "bytes": 3, "width": 80, "height": 80, "dhash": "0" * 16, "luma": 1.0, "deviation": 1.0}
-TRUE |= {"sharpness": 1.0, "colour": [1.0, 2.0, 3.0]}
+TRUE |= {"sharpness": 1.0, "colour": [1.0, 2.0, 3.0], "fields": "00" * 256}
 
 
 @pytest.mark.parametrize(
@@ -325,6 +325,7 @@ TRUE |= {"sharpness": 1.0, "colour": [1.0, 2.0, 3.0]}
         [TRUE | {"luma": float("nan")}],
         [TRUE | {"dhash": "0x12"}],
         [TRUE | {"colour": [1]}],
+        [TRUE | {"fields": "00"}],
     ],
 )
 async def test_a_child_that_lies_is_not_believed(tmp_path: Path, says: object):

@@ -145,7 +145,8 @@ async def test_a_famous_sentence_is_heard(sandbox: Sandbox, sounds: Path) -> Non
     assert ("en", "whisper tiny.en (faster-whisper 1.2.1)") == (heard.language, heard.model)
     assert all(before.start <= after.start for before, after in pairwise(heard.words))
     assert 10 < heard.words[-1].end < 11.1
-    assert 0 < scribe.last_usage.cpu_seconds < 60
+    assert 0 < heard.spent.cpu_seconds < 60
+    assert scribe.minutes(11) == 0
 
 
 @needs_models

@@ -1,0 +1,8 @@
+"""`media-worker` with a double of the models of this machine; all else of it is as shipped."""
+
+from service import app, cli
+from tests.acceptance import doubled_models
+
+if __name__ == "__main__":
+    app.models = doubled_models
+    cli.main()
