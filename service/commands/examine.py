@@ -121,7 +121,6 @@ class _Reader:
         screen = screening.plan(media, rules.moderation, affordable=affordable)
         return Examined(key=head.key, size=head.size, media=media, planned=planned, screen=screen, prices=rules.prices)
 
-
     async def _beside(self, head: Head) -> Beside:
         """The language that its metadata declares, and the captions that lie beside it."""
         found = await self.uploads.beside(head.bucket, head.key)

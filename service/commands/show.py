@@ -61,9 +61,7 @@ async def in_folder(key: str, out: Path) -> Shown:
     return await look(key, "local", None, FolderStore(out), looked=False, several_buckets=False)
 
 
-async def look(
-    key: str, bucket: str, head: Head | None, store: Store, *, looked: bool, several_buckets: bool
-) -> Shown:
+async def look(key: str, bucket: str, head: Head | None, store: Store, *, looked: bool, several_buckets: bool) -> Shown:
     """What `store` says of a key whose object is now as `head` says, if it was `looked` for."""
     at = places.Places(name=places.name(bucket, key, several_buckets=several_buckets))
     page = await Page.read(store, at)

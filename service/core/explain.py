@@ -138,11 +138,14 @@ REMEDIES: dict[Reason, str] = {
     Reason.BAD_TIMESTAMPS: "Remux it (ffmpeg -i IN -c copy OUT), or raise limits.gap_seconds in the recipe.",
     Reason.TIME_LIMIT: "It took too long: use a larger task, or a faster preset in the recipe.",
     Reason.MEMORY_LIMIT: "It took too much memory: raise MEDIA_CHILD_MEMORY_MB and the task's memory.",
-    Reason.MODERATION_BLOCKED: "It may not be shown, by the recipe's rules.",
+    Reason.MODERATION_BLOCKED: (
+        "Nothing, if the rules of the recipe are right about it; else change them and reprocess it, "
+        "or let it pass with `media-worker review approve`."
+    ),
     Reason.MODERATION_REVIEW: "Look at it: `media-worker review list` shows why it waits, then approve or reject it.",
     Reason.MODERATION_UNAVAILABLE: (
-        "Nobody could be asked whether it may be shown. Read the failures above, see with `media-worker doctor` that "
-        "the provider answers and that spend allows it, then reprocess it, or decide with `media-worker review`."
+        "Nobody could be asked whether it may be shown, and it is tried again. Read above why, see with "
+        "`media-worker doctor` that the provider answers and that spend allows it, or decide with `media-worker review`."
     ),
     Reason.SUPERSEDED: "Nothing: a newer version took its place.",
     Reason.INTERNAL: "Read the failures above, mend the cause, and put its dead letter back into the queue.",

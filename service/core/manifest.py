@@ -176,7 +176,7 @@ def serve(
         products=products,
         placeholder=hint,
         captions="pending" if pending else _captions(products),
-        html=markup.write(kind, products, width=width, height=height),
+        html=markup.write(kind, products, width=width, height=height) if products else "",  # blocked: nothing is made
     )
 
 

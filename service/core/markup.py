@@ -16,9 +16,8 @@ def write(kind: Kind, products: Sequence[Product], *, width: int | None, height:
             posters = [p for p in products if p.role is Role.POSTER and p.content_type == "image/jpeg"]
             poster = f' poster="{escape(posters[0].url)}"' if posters else ""
             size = f' width="{width}" height="{height}"'
-            return (
-                f'<video controls playsinline preload="metadata" crossorigin{poster}{size}>{_sources(products)}</video>'
-            )
+            inner = _sources(products) + _tracks(products)
+            return f'<video controls playsinline preload="metadata" crossorigin{poster}{size}>{inner}</video>'
         case "audio":
             return f'<audio controls preload="metadata" crossorigin>{_sources(products)}</audio>'
 
@@ -30,6 +29,20 @@ def _sources(products: Sequence[Product]) -> str:
     """HLS first: a browser that plays it natively takes it, every other one goes on to the plain file."""
     ordered = [p for role in _SOURCE_ROLES for p in products if p.role is role]
     return "".join(f'<source src="{escape(p.url)}" type="{escape(p.content_type)}">' for p in ordered)
+
+
+def _tracks(products: Sequence[Product]) -> str:
+    """Captions to choose, none of them shown unasked; browsers read WebVTT alone.
+
+    An audio element has no area to show captions in (HTML, 4.8.11.11.1), so there they would be for nothing.
+    """
+    return "".join(_track(p) for p in products if p.role is Role.CAPTIONS and p.content_type == "text/vtt")
+
+
+def _track(captions: Product) -> str:
+    language = f' srclang="{escape(captions.language)}"' if captions.language else ""
+    label = (captions.language or "captions") + (" (automatic)" if captions.machine else "")
+    return f'<track kind="captions" src="{escape(captions.url)}"{language} label="{escape(label)}">'
 
 
 def _picture(images: list[Product]) -> str:

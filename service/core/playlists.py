@@ -24,6 +24,8 @@ from service.core.tracks import (
 )
 
 _FIRST_VARIANT = 2_000_000  # bits a second: what players that begin with the first variant get on Wi-Fi (Apple)
+# What a machine heard, it wrote down: speech, but neither music nor sounds (4.4.6.1); Apple's players then say so.
+_MACHINE = 'CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,public.machine-generated"'
 _VOD = ("#EXT-X-PLAYLIST-TYPE:VOD", "#EXT-X-INDEPENDENT-SEGMENTS")
 
 
@@ -108,9 +110,10 @@ def _sounds(at: int, group: Sequence[AudioTrack]) -> list[str]:
 
 
 def _subtitle(track: CaptionTrack, name: str) -> str:
-    choice = "DEFAULT=NO,AUTOSELECT=YES,FORCED=NO"
+    """Shown to whoever chooses them, or has told the system to show captions in that language."""
+    choice = ["DEFAULT=NO,AUTOSELECT=YES,FORCED=NO", *([_MACHINE] if track.machine else [])]
     address = f'URI="{uri(track, track.playlist)}"'
-    return _tag("MEDIA", 'TYPE=SUBTITLES,GROUP-ID="captions"', *_named(name, language(track)), choice, address)
+    return _tag("MEDIA", 'TYPE=SUBTITLES,GROUP-ID="captions"', *_named(name, language(track)), *choice, address)
 
 
 def _named(name: str, spoken: str | None) -> list[str]:

@@ -72,13 +72,14 @@ class AudioTrack:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionTrack:
-    """A WebVTT file, and the media playlist around it."""
+    """A WebVTT file, and the media playlist around it; `machine` says that no person wrote it."""
 
     folder: str = ""
     file: str
     playlist: str
     language: str | None = None
     name: str = ""
+    machine: bool = False
 
 
 Track = VideoTrack | AudioTrack | CaptionTrack

@@ -74,7 +74,7 @@ class Captioner:
             return False
         bought = scribe.minutes(speech.seconds) if scribe.unit and isinstance(heard, Heard) else 0.0
         record = await _heard(named, heard, desk, ledger)
-        spent = (heard.spent or _NOTHING) if isinstance(heard, Heard) else _NOTHING
+        spent = heard.spent or _NOTHING
         units = {scribe.unit: bought} if scribe.unit and bought else {}
         await ledger.add(group_digest(group), [record], spent.model_copy(update={"units": units}), desk.folder)
         await self.store.delete([places.speech_audio(speech.name), places.speech_source(speech.name)])

@@ -35,6 +35,9 @@ class Allowance(Protocol):
         :raises Overspent: when a cap refuses it.
         """
 
+    async def throttled(self, unit: str | None, count: float) -> None:
+        """What was bought was refused as too much: everybody slows down."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Screened:
@@ -85,6 +88,8 @@ class Screener:
             except Transient as error:
                 if isinstance(error, Throttled):
                     bought(-1)
+                    if self.allowance:
+                        await self.allowance.throttled(self.judge.unit, 1)
                 until = min(until, self.clock() + patience)  # from the first failure on: waiting for a turn is none
                 wait = self.jitter.uniform(0, ceiling)
                 if self.clock() + wait > until:
@@ -109,6 +114,7 @@ class _Session:
     alike: list[float] = field(default_factory=list)
     kept: tuple[str, ...] = ()
     calls: int = 0
+    spent: Spent = NOTHING
     model: str | None = None
     complete: bool = True
 
@@ -141,7 +147,7 @@ class _Session:
             seen = await self.screener.ask(
                 self.shots.folder, shot.file, patience=self.rules.patience_seconds, bought=self._bought
             )
-            self.model = seen.model
+            self.model, self.spent = seen.model, added(self.spent, seen.spent or NOTHING)
             labels = tuple(_certain(label) for label in seen.labels)
             self.looks[shot.file] = Look(at=shot.at, labels=labels)
             if screening.hard_hit(labels, self.rules):
@@ -156,7 +162,8 @@ class _Session:
         self.kept = self._noteworthy()
         unit = self.screener.judge.unit
         asked = NOTHING.model_copy(update={"units": {unit: float(self.calls)} if unit else {}})
-        return Screened(screening=self._screening(), spent=added(self.shots.spent, asked), kept=self.kept)
+        spent = added(self.shots.spent, added(self.spent, asked))
+        return Screened(screening=self._screening(), spent=spent, kept=self.kept)
 
     def _screening(self) -> Screening:
         looks = [

@@ -124,6 +124,7 @@ class Seen:
 
     labels: tuple[Label, ...]
     model: str
+    spent: Spent | None = None
 
 
 class Judge(Protocol):
@@ -180,6 +181,7 @@ class Declined:
 
     why: str
     detail: str
+    spent: Spent | None = None
 
 
 class CaptionReader(Protocol):

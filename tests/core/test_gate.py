@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from service.core import gate
 from service.core.gate import Clock
-from service.core.media import Clip, Timeline
+from service.core.media import Clip, Media, Timeline
 from service.core.outcome import Reason, Rejected
 from service.core.sniff import StreamFile
-from tests.core.samples import PHONE, RULES, SONG, limits
+from tests.core.samples import ANIMATION, PHONE, PHOTO, RULES, SONG, limits
 
 GUESSED = StreamFile(demuxers=("mp3", "aac"), certain=False, least_score=26)
 
@@ -201,3 +201,35 @@ def test_encrypted_packets_are_refused():
     with pytest.raises(Rejected) as refused:
         clock.read("0,0.000000,-0.080000,0.040000,Encryption info")
     assert Reason.ENCRYPTED == refused.value.reason
+
+
+def timed(reach: float) -> Clip:
+    """The phone's clip with packets up to there, whatever its header says."""
+    return replace(PHONE, duration=None, timeline=replace(PHONE.timeline, duration=reach, reach=reach))
+
+
+@pytest.mark.parametrize(
+    ("media", "changed", "expected"),
+    [
+        (PHONE, {}, None),
+        (SONG, {}, None),
+        (PHOTO, {}, None),
+        (ANIMATION, {}, None),
+        (replace(PHONE, timeline=None), {}, None),
+        (timed(10.0), {"seconds": 10}, None),
+        (timed(10.1), {"seconds": 10}, Reason.TOO_LONG),
+        (PHONE, {"seconds": 9}, Reason.TOO_LONG),
+        (PHONE, {"streams": 1}, Reason.TOO_MANY_STREAMS),
+        (PHONE, {"pixels": 1080 * 1920}, None),
+        (PHONE, {"pixels": 1080 * 1920 - 1}, Reason.TOO_MANY_PIXELS),
+        (PHOTO, {"pixels": 4000 * 3000}, None),
+        (PHOTO, {"pixels": 4000 * 3000 - 1}, Reason.TOO_MANY_PIXELS),
+        (ANIMATION, {"frames": 20, "total_pixels": 20 * 1600 * 900}, None),
+        (ANIMATION, {"frames": 19}, Reason.TOO_MANY_FRAMES),
+        (ANIMATION, {"total_pixels": 20 * 1600 * 900 - 1}, Reason.TOO_MANY_FRAMES),
+        (replace(PHOTO, frames=9), {"frames": 8, "total_pixels": 1}, None),
+    ],
+)
+def test_again(media: Media, changed: dict[str, float], expected: Reason | None):
+    """What was examined under wider limits is held to those of today, without a look at the file; inclusive too."""
+    assert expected == reason(gate.check_again, media, limits(**changed))

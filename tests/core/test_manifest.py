@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import manifest
+from service.core import manifest, products
 from service.core.manifest import Manifest, Serving, Source, Status
 from service.core.media import Media
 from service.core.outcome import Reason, Rejected
 from service.core.places import Places
-from service.core.record import Entry, File, Hint, Product, Record, Role, Spent, StepRecord
+from service.core.record import Entry, File, Hint, Look, Product, Record, Role, Screening, Spent, StepRecord
 from tests.core.samples import PHONE, PHOTO, SONG
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -57,7 +57,23 @@ def failed(before: Manifest | None, source: Source, now: datetime) -> Manifest:
     return manifest.failed(before, source, now=now)
 
 
-STEPS: list[Step] = [processing, ready, rejected, failed]
+def held(before: Manifest | None, source: Source, now: datetime) -> Manifest:
+    """Waits for a person."""
+    return manifest.quarantined(before, source, Reason.MODERATION_REVIEW, now=now)
+
+
+def unchecked(before: Manifest | None, source: Source, now: datetime) -> Manifest:
+    """Nobody could be asked."""
+    return manifest.quarantined(before, source, Reason.MODERATION_UNAVAILABLE, now=now)
+
+
+def blocked(before: Manifest | None, source: Source, now: datetime) -> Manifest:
+    """May not be shown."""
+    error = Rejected(Reason.MODERATION_BLOCKED, "It may not be shown here.")
+    return manifest.rejected(before, source, error, now=now)
+
+
+STEPS: list[Step] = [processing, ready, rejected, failed, held, unchecked, blocked]
 
 
 def test_first_is_processing():
@@ -88,11 +104,35 @@ def test_ready():
     assert expected == found
 
 
-@pytest.mark.parametrize("change", [rejected, failed, processing])
+@pytest.mark.parametrize("change", [rejected, failed, processing, held, unchecked])
 def test_replacement_that_is_not_ready_keeps_the_former(change: Step):
     """What was served before is served on while its replacement is under way, refused or given up."""
     found = change(ready(None, FIRST, NOON), SECOND, NOON)
     assert (SERVING, SECOND) == (found.serving, found.source)
+
+
+@pytest.mark.parametrize("source", [FIRST, SECOND], ids=["itself", "its replacement"])
+def test_what_may_not_be_shown_withdraws_what_was(source: Source):
+    """Whoever uploads it again in the place of something harmless does not keep that alive; nor does it itself."""
+    found = blocked(ready(None, FIRST, NOON), source, NOON)
+    assert (None, Status.REJECTED, "moderation_blocked") == (found.serving, found.status, found.reason.code)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [(held, Reason.MODERATION_REVIEW), (unchecked, Reason.MODERATION_UNAVAILABLE)]
+)
+def test_quarantined_says_why(change: Step, code: Reason):
+    """That it waits, and what for; never what was seen."""
+    found = change(None, FIRST, NOON)
+    assert (Status.QUARANTINED, code, None) == (found.status, found.reason.code, found.serving)
+    assert {"code", "message"} == set(found.reason.model_dump())
+    assert found.reason.message.startswith("It ")
+
+
+def test_nothing_else_is_quarantined():
+    """A reason that says nothing of waiting is a mistake of ours, and found at once."""
+    with pytest.raises(KeyError):
+        manifest.quarantined(None, FIRST, Reason.DAMAGED, now=NOON)
 
 
 def test_rejected_says_why():
@@ -118,7 +158,10 @@ def test_deleted_drops_everything():
     assert Manifest(status=Status.DELETED, revision=2, updated_at=NOON, source=Source()) == found
 
 
-@pytest.mark.parametrize("path", [[processing], [rejected], [failed], [processing, rejected], [rejected, processing]])
+@pytest.mark.parametrize(
+    "path",
+    [[processing], [held], [unchecked, held], [held, blocked], [failed], [processing, rejected], [blocked, processing]],
+)
 def test_nothing_is_told_before_the_first_ready(path: list[Step]):
     """Before a version is allowed nothing of it is told but status, reason and source: no colour, hash or size."""
     found = None
@@ -183,8 +226,10 @@ def test_any_history(path: list[Step | None]):
         assert now == after.updated_at
         assert after == Manifest.model_validate_json(after.to_json())
         assert (after.percent is not None) == (after.status is Status.PROCESSING)
-        assert (after.reason is not None) == (after.status in {Status.REJECTED, Status.FAILED})
-        assert (after.serving is not None) == (change is ready or bool(change and found and found.serving))
+        assert (after.reason is not None) == (after.status in {Status.REJECTED, Status.FAILED, Status.QUARANTINED})
+        assert (after.serving is not None) == (
+            change is ready or bool(change not in {None, blocked} and found and found.serving)
+        )
         PUBLISHED.validate(after.model_dump(mode="json"))
         found = after
 
@@ -305,3 +350,54 @@ def test_measures(media: Media, measures: tuple[object, ...]):
     """Sizes as displayed, durations to the millisecond."""
     found = served([record(image("a", "320.webp", 320))], ["a"], media)
     assert measures == (found.kind, found.width, found.height, found.duration)
+
+
+def caption(digest: str, language: str | None, *, machine: bool) -> StepRecord:
+    """Captions that were made, or uploaded."""
+    files = tuple(
+        File(name=one.name, content_type=one.content_type, bytes=1, sha256="0" * 64, product=one.entry)
+        for one in products.captions(language, machine=machine)
+    )
+    return StepRecord(digest=digest, kind="Transcript", files=files)
+
+
+MACHINE, UPLOADED = caption("m", "en", machine=True), caption("u", "de", machine=False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "pending", "state"),
+    [
+        ([], False, "none"),
+        ([], True, "pending"),
+        ([MACHINE], False, "machine"),
+        ([UPLOADED], False, "uploaded"),
+        ([UPLOADED, MACHINE], False, "uploaded"),
+        ([UPLOADED], True, "pending"),
+    ],
+)
+def test_state_of_captions(steps: list[StepRecord], state: str, *, pending: bool):
+    """What a page may wait for, and who wrote what it has."""
+    wanted = {step.digest: at for at, step in enumerate(steps)}
+    found = manifest.serve(PHONE, [record(*steps)], wanted=wanted, base=BASE, at=AT, pending=pending)
+    assert state == found.captions
+
+
+def test_caption_products_name_their_language():
+    """WebVTT for the page, SRT for editors, each with its language and whether a machine wrote it."""
+    found = served([record(MACHINE, UPLOADED)], ["m", "u"], PHONE).products
+    said = [(one.role, one.content_type, one.language, one.machine) for one in found]
+    assert [
+        (Role.CAPTIONS, "text/vtt", "en", True),
+        (Role.CAPTIONS, "application/x-subrip", "en", True),
+        (Role.CAPTIONS, "text/vtt", "de", False),
+        (Role.CAPTIONS, "application/x-subrip", "de", False),
+    ] == said
+    assert all(one.alias_url and one.alias_url.endswith(one.url.rpartition("/")[2]) for one in found)
+
+
+def test_what_moderation_saw_is_no_product():
+    """Its frames are in no manifest, whatever plan they are wanted by."""
+    frame = File(name="frame-1.jpg", content_type="image/jpeg", bytes=1, sha256="0" * 64)
+    screening = Screening(provider="local", model="m", planned=1, looks=(Look(at=0.0, file="frame-1.jpg"),))
+    seen = StepRecord(digest="s", kind="Screen", files=(frame,), screening=screening)
+    assert () == served([record(seen, folder="quarantine/a b.jpg/~1-m.1/")], ["s"], PHONE).products

@@ -65,6 +65,35 @@ def test_video():
     assert expected == markup.write("video", [*POSTERS, PLAIN, HLS, DASH], width=1920, height=1080)
 
 
+def captions(url: str, language: str | None, *, machine: bool, content_type: str = "text/vtt") -> Product:
+    """Captions as the page manifest lists them."""
+    made = product(Role.CAPTIONS, url, content_type)
+    return made.model_copy(update={"language": language, "machine": machine})
+
+
+def test_video_with_captions():
+    """A track for each WebVTT file, none of them shown unasked; SRT is for editors, and a machine's are called so."""
+    products = [
+        PLAIN,
+        captions("/v/de.vtt", "de-DE", machine=False),
+        captions("/v/de.srt", "de-DE", machine=False, content_type="application/x-subrip"),
+        captions("/v/en.vtt", "en", machine=True),
+        captions("/v/captions.vtt", None, machine=True),
+    ]
+    expected = (
+        '<source src="/v/video.mp4" type="video/mp4">'
+        '<track kind="captions" src="/v/de.vtt" srclang="de-DE" label="de-DE">'
+        '<track kind="captions" src="/v/en.vtt" srclang="en" label="en (automatic)">'
+        '<track kind="captions" src="/v/captions.vtt" label="captions (automatic)"></video>'
+    )
+    assert markup.write("video", products, width=2, height=2).endswith(f">{expected}")
+
+
+def test_audio_shows_no_captions():
+    """An audio element has nowhere to show them."""
+    assert "track" not in markup.write("audio", [SOUND, captions("/en.vtt", "en", machine=True)], width=0, height=0)
+
+
 def test_video_without_a_jpeg():
     """A poster that some browser cannot show is none."""
     written = markup.write("video", [POSTERS[0], PLAIN], width=2, height=2)
@@ -114,6 +143,15 @@ def test_hostile_addresses_stay_attributes(url: str, content_type: str):
     assert ["video", "source", "source"] == [tag for tag, _ in video.seen]
     assert [url] * 3 == [video.seen[0][1]["poster"], video.seen[1][1]["src"], video.seen[2][1]["src"]]
     assert content_type == video.seen[1][1]["type"]
+    assert "" == video.text
+
+
+@given(url=_HOSTILE, language=_HOSTILE.filter(bool))
+def test_hostile_captions_stay_attributes(url: str, language: str):
+    """The same for a track, whatever language an upload claims."""
+    video = Tags(markup.write("video", [captions(url, language, machine=True)], width=1, height=1))
+    expected = {"kind": "captions", "src": url, "srclang": language, "label": f"{language} (automatic)"}
+    assert ("track", expected) == video.seen[1]
     assert "" == video.text
 
 

@@ -5,7 +5,7 @@ import pytest
 from service.core import products
 from service.core.products import DASH, HLS, Expected
 from service.core.record import Entry, Role
-from service.core.step import Placeholder, Progressive, Step
+from service.core.step import Placeholder, Progressive, Screen, Step, Subtitles, Transcript
 from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND, STEPS, VARIANT
 
 
@@ -23,6 +23,9 @@ from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND,
             ],
         ),
         (Placeholder(), []),
+        (Screen(provider="local", at=(0.0,), pad=False), []),
+        (Transcript(provider="whisper", stream=0, language=None, languages=()), []),
+        (Subtitles(key="a.mp4.en.vtt", etag="e", language="en"), []),
         (
             POSTER,
             [
@@ -88,3 +91,18 @@ def test_no_name_leaves_the_folder():
     """Every file is a plain name in its step's folder, and none is what stands for the page manifest."""
     names = [one.name for step in STEPS for one in products.expected(step)]
     assert [] == [name for name in names if "/" in name or name.startswith(("~", ".")) or name == "manifest.json"]
+
+
+@pytest.mark.parametrize("machine", [True, False])
+@pytest.mark.parametrize(
+    ("language", "stem"), [("en", "captions.en"), ("zh-Hant-TW", "captions.zh-Hant-TW"), (None, "captions")]
+)
+def test_captions(language: str | None, stem: str, *, machine: bool):
+    """WebVTT and SRT are products with a stable name for each language; the playlist is a part."""
+    vtt, srt, playlist = products.captions(language, machine=machine)
+    entries = [
+        Entry(role=Role.CAPTIONS, alias=f"{stem}.{s}", language=language, machine=machine) for s in ("vtt", "srt")
+    ]
+    assert Expected(name=f"{stem}.vtt", content_type="text/vtt", entry=entries[0]) == vtt
+    assert Expected(name=f"{stem}.srt", content_type="application/x-subrip", entry=entries[1]) == srt
+    assert Expected(name=f"{stem}.m3u8", content_type=HLS) == playlist

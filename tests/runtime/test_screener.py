@@ -37,6 +37,9 @@ class Purse:
             raise Overspent("upload: 0.01 dollars")
         self.taken.append((unit, count))
 
+    async def throttled(self, unit: str | None, count: float) -> None:
+        """Taken all the same."""
+
 
 @dataclass(kw_only=True)
 class Stage:

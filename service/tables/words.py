@@ -1,0 +1,96 @@
+"""What records say, in words for people."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from service.core.record import Because, Captioned, Cost, Moderated
+
+_UNITS = {"rekognition_image": "image(s) by Rekognition", "transcribe_minute": "minute(s) by Transcribe"}
+_SKIPPED = {"small": "it is too small for any provider", "nothing_to_see": "there is nothing to see in it"}
+_NONE = {
+    "no_speech": "nobody speaks",
+    "language": "in no language that the model knows",
+    "refused": "the provider refuses the sound",
+    "unreadable": "the provider's answer can't be read",
+    "too_short": "the sound is too short",
+    "too_long": "the sound is too long for the provider",
+    "damaged": "those that were uploaded can't be read",
+    "unavailable": "they could not be made; the worker's log says why",
+}
+_WITHOUT = {
+    "pending": "are being written down: they join the page when they are there",
+    "unavailable": "none: they could not be made; the worker's log says why",
+}
+
+Shown = Mapping[str, Any] | None  #: a clip or a picture, as outcome records have it
+
+
+def units(bought: Mapping[str, float]) -> str:
+    """What is bought, by the names of the price table."""
+    return ", ".join(f"{count:.4g} {_UNITS.get(unit, unit)}" for unit, count in bought.items())
+
+
+def age(seconds: float) -> str:
+    """The two largest parts of a time."""
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{max(0, int(seconds))} s"
+
+
+def because(one: Because, media: Shown) -> str:
+    """A label, how sure the provider is of it, where it was seen, and the rule that it falls under."""
+    rule = "" if one.rule == one.label else f", by the rule {one.rule}"
+    return f"{one.label} {one.confidence:.4g} %{_seen_at(one.at, media)}{rule}"
+
+
+def _seen_at(at: float, media: Shown) -> str:
+    match media:
+        case {"seconds": _}:
+            return f" at {timedelta(seconds=int(at))}" if at >= 60 else f" at {at:.4g} s"
+        case {"frames": int(frames)} if frames > 1:
+            return f" in frame {at + 1:.0f} of {frames}"
+    return ""
+
+
+def moderation(found: Moderated) -> str:
+    """The verdict, and whose it is."""
+    match found.by:
+        case "off":
+            return f"{found.says}: the recipe asks nobody"
+        case "reviewer":
+            return f"{found.says}: a reviewer said so"
+    model = f" ({found.model})" if found.model else ""
+    return f"{found.says}, by {found.by}{model}"
+
+
+def coverage(found: Moderated) -> str | None:
+    """How much was looked at; None where nobody was to look."""
+    if found.skipped:
+        return f"nothing was shown to it: {_SKIPPED.get(found.skipped, found.skipped)}"
+    if not found.planned:
+        return None
+    alike = f", {found.alike} of them so like others that these spoke for them" if found.alike else ""
+    gap = f", at most {found.gap:.4g} s that no frame stands for" if found.gap else ""
+    ended = "" if found.complete else "; not all were looked at"
+    return f"{found.planned} frame(s){alike}{gap}{ended}"
+
+
+def captions(found: Captioned | None, state: str) -> str | None:
+    """Whose captions there are, or why there are none; None where none were asked for. `state` as on the page."""
+    if found is None or state == "pending":
+        return _WITHOUT.get(state)
+    if found.none:
+        return f"none: {_NONE.get(found.none, found.none)}"
+    whose = f"written down by {found.model or 'a machine'}" if found.machine else "uploaded beside it"
+    return f"{found.language or 'of an unknown language'}, {found.cues} cue(s), {whose}"
+
+
+def cost(found: Cost) -> str:
+    """What was bought, what this machine did, and dollars for both."""
+    bought = [f"{units({line.unit: line.count})} ${line.dollars:.4g}" for line in found.lines]
+    done = [f"{found.cpu_seconds:.4g} CPU seconds", f"{found.bytes_in:,} bytes in", f"{found.bytes_out:,} bytes out"]
+    return f"${found.dollars:.6f}: {', '.join([*bought, *done])}"
