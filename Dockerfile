@@ -10,7 +10,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ONLY_BINARY=:all: \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
-# The models that moderate and write captions here take 500 MB. Where the recipe asks Rekognition and Transcribe, or nobody:
+# The models that moderate and write captions here take 580 MB. Where the recipe asks Rekognition and Transcribe, or nobody:
 # --build-arg LOCK=requirements.lock
 ARG LOCK=requirements-local.lock
 COPY requirements.lock requirements-local.lock requirements-build.lock ./

@@ -43,6 +43,41 @@ def test_changes_one_entry():
             "[video]\nladder = [{ height = 720, max_bit_rate = 100_000, fps = 5 }]",
             "recipe: video.ladder.0.fps: there is",
         ),
+        (
+            "[moderation]\nprovider = 'none'",
+            "recipe: moderation.provider: Input should be 'rekognition', 'local' or 'off'",
+        ),
+        ("[moderation]\nprovider = false", "recipe: moderation.provider: "),
+        (
+            "[moderation.local]\nrules = [{ label = 'Violence', block = 90 }]",
+            'recipe: moderation: local.rules: "Violence" is nothing that this provider can see',
+        ),
+        (
+            "[moderation.rekognition]\nrules = [{ label = 'Explicit Nudety', block = 90 }]",
+            'recipe: moderation: rekognition.rules: "Explicit Nudety" is nothing that',
+        ),
+        (
+            "[moderation.local]\nrules = [{ label = 'Explicit', review = 90, block = 60 }]",
+            "recipe: moderation.local.rules.0: review must not lie above block",
+        ),
+        (
+            "[moderation.local]\nrules = [{ label = 'Explicit', block = 10 }]",
+            "recipe: moderation.local.rules.0.block: ",
+        ),
+        (
+            "[moderation.local]\nrules = [{ label = 'Explicit', block = 101 }]",
+            "recipe: moderation.local.rules.0.block: ",
+        ),
+        (
+            "[moderation.local]\nrules = [{ label = 'Explicit' }, { label = 'Explicit', block = 50 }]",
+            'recipe: moderation.local: label "Explicit" has two rules',
+        ),
+        ("[moderation.local]\nrules = []", "recipe: moderation.local.rules: "),
+        ("[moderation]\nunknown = { review = nan }", "recipe: moderation.unknown.review: "),
+        ("[captions]\nlanguage = 'english'", "recipe: captions.language: "),
+        ("[captions]\nlanguages = ['en-US']", "recipe: captions: languages: one is no choice"),
+        ("[spend]\nday = -1.0", "recipe: spend.day: "),
+        ("[prices]\nrekognition_picture = 1.0", "recipe: prices.rekognition_picture: there is no such entry"),
         ("[limits]\nseconds = 0", "recipe: limits.seconds: Input should be greater than 0"),
         ("[limits]\nseconds = 43_200", "recipe: limits.seconds: Input should be less than or equal to 39600"),
         ("[limits]\nbytes = '1 GB'", "recipe: limits.bytes: Input should be a valid integer"),
@@ -187,3 +222,21 @@ def test_any_value_anywhere(entries: list[tuple[str, str]]):
             assert str(error).startswith("recipe: ")
         case found:
             assert found.general
+
+
+def test_moderation_is_on_by_default():
+    """Off has to be said; a prefix may say something else than the rest."""
+    assert "local" == RULES.moderation.provider
+    changed = read("[[prefix]]\nmatch = 'own/'\nmoderation = { provider = 'off' }")
+    assert ("off", "local") == (
+        changed.rules("own/a.jpg").moderation.provider,
+        changed.rules("a.jpg").moderation.provider,
+    )
+    assert {"off", "local"} == {one.moderation.provider for one in changed.all_rules}
+
+
+def test_rules_of_either_provider_are_at_hand():
+    """Another provider is one word: its rules are shipped; a list of one's own replaces them."""
+    assert "Hate Symbols" in [rule.label for rule in RULES.moderation.rekognition.rules]
+    mine = rules("[moderation.rekognition]\nrules = [{ label = 'Violence', block = 80 }]").moderation.rekognition.rules
+    assert [("Violence", None, 80)] == [(rule.label, rule.review, rule.block) for rule in mine]
