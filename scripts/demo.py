@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -19,10 +18,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from scripts import children, localstack, page, resources, samples, server
+from scripts.board import Board
 from scripts.page import Upload
-from scripts.resources import Client, Resources
-from service.core.manifest import Manifest
-from service.core.places import Places, name
+from scripts.resources import Resources
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,32 +41,6 @@ class StoppedError(SystemExit):
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.number = number
-
-
-class Board:
-    """What became of each upload so far."""
-
-    def __init__(self, s3: Client, made: Resources) -> None:
-        self._s3, self._made = s3, made
-        self.uploads: Sequence[Upload] = ()
-
-    def upload(self, path: Path, key: str) -> None:
-        """Puts one file into the bucket, and on the board."""
-        self._s3.upload_file(str(path), self._made.uploads, key)
-        at = Places(name=name(self._made.uploads, key, several_buckets=False))
-        self.uploads = (*self.uploads, Upload(key=key, manifest_key=at.manifest))
-
-    def refresh(self) -> Sequence[Upload]:
-        """Reads every manifest again."""
-        self.uploads = [replace(one, manifest=self._read(one.manifest_key)) for one in self.uploads]
-        return self.uploads
-
-    def _read(self, key: str) -> Manifest | None:
-        try:
-            with closing(self._s3.get_object(Bucket=self._made.published, Key=key)["Body"]) as body:
-                return Manifest.model_validate_json(body.read())
-        except self._s3.exceptions.NoSuchKey:
-            return None
 
 
 def main() -> int:
@@ -128,7 +100,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         for path, key in zip(files, _keys(files), strict=True):
             board.upload(path, key)
         _follow(board, check, console)
-        console.print(_table(board.uploads, made.published))
+        console.print(_table(board, made.published))
         if not arguments.once:
             _wait(address, console)
         return 0 if all(upload.status == "ready" for upload in board.uploads) else 1
@@ -142,7 +114,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _samples(folder: Path, console: Console) -> list[Path]:
     if not folder.exists():
-        console.print("making a photo, a clip and a sound to upload")
+        voice = "" if samples.speaks() else "; nobody speaks in it, since this ffmpeg has no filter flite"
+        console.print(f"making a photo, a clip and a sound to upload{voice}")
     return samples.make(folder)
 
 
@@ -242,19 +215,23 @@ def _display(console: Console) -> Iterator[Callable[[Sequence[Upload]], None]]:
 
 def _state(upload: Upload) -> str:
     percent = f" {upload.manifest.percent} %" if upload.manifest and upload.status == "processing" else ""
-    return f"[{_STYLES.get(upload.status, 'red')}]{upload.status}{percent}[/]"
+    waiting = ", captions to come" if upload.listening else ""
+    return f"[{_STYLES.get(upload.status, 'red')}]{upload.status}{percent}{waiting}[/]"
 
 
-def _table(uploads: Sequence[Upload], bucket: str) -> Table:
+def _table(board: Board, bucket: str) -> Table:
     """Where everything is."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("what")
     table.add_column("pixels", justify="right")
     table.add_column("size", justify="right")
     table.add_column("where", overflow="fold")
-    for upload in uploads:
+    for upload in board.uploads:
         table.add_row()
         _add(table, upload, bucket)
+        if spoken := board.spoken(upload):
+            by = f"written by {spoken.model}" if spoken.model else "as uploaded"
+            table.add_row("says", "", "", escape(f'"{spoken.first}" (the first of {spoken.cues} captions, {by})'))
     return table
 
 

@@ -20,7 +20,13 @@ class Upload:
     @property
     def final(self) -> bool:
         """Whether the worker is done with it."""
-        return self.manifest is not None and self.manifest.status in FINAL
+        return self.manifest is not None and self.manifest.status in FINAL and not self.listening
+
+    @property
+    def listening(self) -> bool:
+        """Whether it is shown already, but its captions are still to come."""
+        serving = self.manifest.serving if self.manifest else None
+        return self.status == "ready" and serving is not None and serving.captions == "pending"
 
     @property
     def status(self) -> str:
@@ -63,7 +69,17 @@ def measures(serving: Serving) -> str:
         parts.append(f"{serving.width} × {serving.height}")
     if serving.duration is not None:
         parts.append(f"{serving.duration:.1f} s")
+    if said := _CAPTIONS.get(serving.captions):
+        parts.append(said)
     return ", ".join(parts)
+
+
+_CAPTIONS = {
+    "pending": "captions to come",
+    "machine": "captions by a machine",
+    "uploaded": "captions",
+    "unavailable": "captions could not be made",
+}
 
 
 def _summary(uploads: Sequence[Upload]) -> str:
@@ -116,11 +132,12 @@ def _body(manifest: Manifest | None) -> str:
 
 
 def _shown(serving: Serving, uploaded: int | None) -> str:
-    """The markup that the worker wrote, as a page would paste it."""
+    """The markup that the worker wrote, as a page would paste it; here the captions are shown unasked."""
     color = serving.placeholder.color if serving.placeholder else "transparent"
     total = size(sum(product.bytes for product in serving.products))
     facts = measures(serving) + (f"; uploaded as {size(uploaded)}" if uploaded else "")
-    return f"""<div class="media" style="background:{escape(color)}">{serving.html}</div>
+    html = serving.html.replace("<track ", "<track default ", 1)
+    return f"""<div class="media" style="background:{escape(color)}">{html}</div>
 <p class="facts">{escape(facts)}</p>
 {_fold(f"{len(serving.products)} products, {total}", _products(serving.products))}
 {_fold("The markup to paste", f"<pre>{escape(serving.html)}</pre>")}"""

@@ -229,9 +229,7 @@ async def local_pipeline(
     """
     for one in rules.all_rules:
         if one.moderation.provider == "rekognition" or one.captions.provider == "transcribe":
-            raise Misconfigured(
-                "recipe: rekognition and transcribe need AWS: local files want local, whisper or off"
-            )
+            raise Misconfigured("recipe: rekognition and transcribe need AWS: local files want local, whisper or off")
     check_models(rules, whisper=whisper)
     with Scratch(out / LOCAL_SCRATCH) as scratch:
         async with tools(memory_mb=memory_mb, scratch=scratch, whisper=whisper) as here:

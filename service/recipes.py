@@ -8,6 +8,8 @@ from service.core import recipe
 from service.core.outcome import Misconfigured
 from service.core.recipe import Recipe
 
+_LISTED = {"Rung", "Rule"}  # what lists are made of: lists are replaced whole, so nothing of theirs may be left out
+
 
 def shipped() -> str:
     """The default recipe's text."""
@@ -37,7 +39,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a recipe file. It may leave out any table or entry: the shipped recipe has them all."""
     rules = recipe.Rules.model_json_schema()
     tables, parts = rules["properties"], rules["$defs"]
-    optional = {name: part if name == "Rung" else _without_required(part) for name, part in parts.items()}
+    optional = {name: part if name in _LISTED else _without_required(part) for name, part in parts.items()}
     match = {"type": "string", "minLength": 1, "description": "what keys begin with; the longest match wins"}
     prefix = _closed({"match": match, **tables}) | {"required": ["match"]}
     ignore = {"type": "array", "items": {"type": "string"}, "description": "shell patterns of keys that are no uploads"}

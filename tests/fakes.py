@@ -272,9 +272,9 @@ class FakeUploads:
     archived: set[str] = field(default_factory=set)
     _numbers: Any = field(default_factory=count)
 
-    def put(self, key: str, body: bytes, *, bucket: str = "uploads") -> Head:
-        """Somebody uploads."""
-        head = self._head(bucket, key, body)
+    def put(self, key: str, body: bytes, *, bucket: str = "uploads", language: str | None = None) -> Head:
+        """Somebody uploads, and may say which language is spoken."""
+        head = replace(self._head(bucket, key, body), language=language)
         self._add(Version(head=head, body=body))
         return head
 
@@ -468,13 +468,17 @@ class FakeJudge:
 
 @dataclass(kw_only=True)
 class FakeScribe:
-    """Hears `said` in everything. Elsewhere, where `away` is true: begun once, and heard when it is in `ended`."""
+    """Hears `said` in everything. Elsewhere, where `away` is true: begun once, and heard when it is in `ended`.
+
+    It `declines` for a reason, where it has one.
+    """
 
     name: str = "whisper"
     unit: str | None = None
     sound: Literal["flac", "s16le"] = "s16le"
     said: str = "Hello there."
     away: bool = False
+    declines: str | None = None
     wire: Wire = field(default_factory=Wire)
     begun: dict[str, int] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
@@ -488,7 +492,7 @@ class FakeScribe:
         async with self.wire.call("find", speech.name):
             if speech.name in self.ended:
                 return self._heard(speech)
-            return Pending() if speech.name in self.begun else None
+            return Pending() if self.away and speech.name in self.begun else None
 
     async def listen(self, speech: Speech, folder: Path, file: str) -> Heard | Pending | Declined:
         """Hear a file that is there, or begin to."""
@@ -497,7 +501,9 @@ class FakeScribe:
             self.begun[speech.name] = self.begun.get(speech.name, 0) + 1
             return Pending() if self.away else self._heard(speech)
 
-    def _heard(self, speech: Speech) -> Heard:
+    def _heard(self, speech: Speech) -> Heard | Declined:
+        if self.declines:
+            return Declined(why=self.declines, detail="for no other reason")
         said = enumerate(self.said.split())
         words = tuple(Word(text=text, start=0.5 + at * 0.5, end=0.9 + at * 0.5) for at, text in said)
         return Heard(words=words, language=speech.language or "en", model="fake-1")

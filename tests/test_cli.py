@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from PIL import Image
 
@@ -72,7 +73,7 @@ def test_without_a_command_it_says_which_there_are() -> None:
     """Every one of them; that is wrong use."""
     ended = run()
     assert 2 == ended.code
-    for command in ("run", "process", "plan", "validate", "show", "doctor", "schema"):
+    for command in ("run", "process", "plan", "validate", "show", "review", "doctor", "schema"):
         assert command in ended.out + ended.err
 
 
@@ -188,23 +189,20 @@ def test_missing_settings_are_named(command: list[str]) -> None:
     assert ended.err.startswith("media-worker: MEDIA_QUEUE_URL: is not set; MEDIA_INPUT_BUCKETS: is not set")
 
 
-def test_doctor_tells_of_missing_settings_too() -> None:
-    """Beside what it can see without them; exit code 2."""
-    ended = run("doctor", "--json")
-    assert 2 == ended.code
-    told = {one["check"]: one for one in ended.document}
-    assert not told["settings"]["well"]
-    assert "MEDIA_QUEUE_URL" in told["settings"]["detail"]
-    assert told["tools and sandbox"]["well"]
-    assert "ffmpeg" in told["tools and sandbox"]["detail"]
-
-
 @pytest.mark.parametrize(("what", "entry"), [("recipe", "images"), ("manifest", "serving")])
 def test_schemas_are_printed(what: str, entry: str) -> None:
     """As JSON schemas."""
     ended = run("schema", what)
     assert 0 == ended.code
     assert entry in ended.document["properties"]
+
+
+def test_manifests_are_as_their_schema_says(picture: Path, broken: Path, small: Path, tmp_path: Path) -> None:
+    """Those that were written, of what is ready and of what is not."""
+    run("process", picture, broken, "--out", tmp_path / "out", "--recipe", small)
+    validator = jsonschema.Draft202012Validator(run("schema", "manifest").document)
+    for key in (picture.name, broken.name):
+        validator.validate(json.loads((tmp_path / "out" / "media" / key / "manifest.json").read_bytes()))
 
 
 def test_a_plan_says_what_would_be_made_and_why(picture: Path, broken: Path, small: Path, tmp_path: Path) -> None:
@@ -214,11 +212,61 @@ def test_a_plan_says_what_would_be_made_and_why(picture: Path, broken: Path, sma
     good, bad = ended.document
     assert (1, "damaged", []) == (ended.code, bad["code"], bad["steps"])
     steps = {step["step"]: step["why"] for step in good["steps"]}
-    assert {"variant 64.webp", "variant 128.webp", "variant 64.jpg", "variant 128.jpg", "placeholder"} == set(steps)
+    expected = ["moderation", "variant 64.webp", "variant 128.webp", "variant 64.jpg", "variant 128.jpg", "placeholder"]
+    assert expected == list(steps)
+    assert "1 of 1 page(s) or frame(s), shown to local" == steps["moderation"]
     assert "64 of 200 pixels wide, quality 80, still" == steps["variant 64.webp"]
     assert good["cpu_seconds"] >= 0
     assert good["dollars"] >= 0
     assert before == sorted(tmp_path.iterdir())
+
+
+def test_a_plan_says_what_services_would_bill(picture: Path, tmp_path: Path) -> None:
+    """In words and in dollars; nobody is asked."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SMALL + '[moderation]\nprovider = "rekognition"\n')
+    ended = run("plan", picture, "--recipe", recipe, COLUMNS="80")
+    assert (0, "") == (ended.code, ended.err)
+    assert "about " in ended.out
+    assert "1 image(s) by Rekognition, 0.0 CPU seconds, $0.001" in ended.out
+
+
+def test_captions_are_part_of_what_they_lie_beside(picture: Path, small: Path, tmp_path: Path) -> None:
+    """No upload of their own, neither for a plan nor for the pipeline."""
+    captions = tmp_path / f"{picture.name}.en.vtt"
+    captions.write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n")
+    planned = run("plan", picture, captions, "--recipe", small, "--json")
+    assert (0, [picture.name]) == (planned.code, [one["key"] for one in planned.document])
+    ended = run("process", picture, captions, "--out", tmp_path / "out", "--recipe", small)
+    assert 0 == ended.code
+    assert f"captions  of {picture.name}" in ended.out
+    assert [picture.name] == [path.name for path in (tmp_path / "out" / "media").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "told"),
+    [
+        ('moderation = { provider = "rekognition" }\n', [], "recipe: rekognition and transcribe need AWS"),
+        ('captions = { provider = "transcribe" }\n', [], "recipe: rekognition and transcribe need AWS"),
+        ("", ["--whisper-model", "nowhere"], 'recipe: captions.provider is "whisper": nowhere is no model'),
+    ],
+)
+def test_what_cannot_be_asked_here_is_refused(
+    recipe: str, options: list[str], told: str, picture: Path, tmp_path: Path
+) -> None:
+    """Before anything is made: one sentence that says what else can be said."""
+    (tmp_path / "recipe.toml").write_text(recipe)
+    arguments = ("process", picture, "--out", tmp_path / "out", "--recipe", tmp_path / "recipe.toml")
+    ended = run(*arguments, *options)
+    assert (2, "", 1) == (ended.code, ended.out, len(ended.err.strip().splitlines()))
+    assert told in ended.err
+    assert "off" in ended.err
+
+
+def test_the_model_may_be_named_by_its_setting(picture: Path, tmp_path: Path) -> None:
+    """The same variable as for the service."""
+    ended = run("process", picture, "--out", tmp_path / "out", MEDIA_WHISPER_MODEL="/nowhere")
+    assert (2, True) == (ended.code, "/nowhere is no model" in ended.err)
 
 
 def test_a_validation_is_a_table_for_a_spreadsheet(picture: Path, broken: Path) -> None:
@@ -245,6 +293,11 @@ def test_show_tells_what_happened(picture: Path, broken: Path, small: Path, tmp_
     assert "what to do" in bad.out
     shown = run("show", picture.name, "--out", out, "--json").document
     assert ("ready", "ready") == (shown["manifest"]["status"], shown["outcome"]["status"])
+    assert ("allow", "local") == (shown["outcome"]["moderation"]["says"], shown["outcome"]["moderation"]["by"])
+    told = {line[:12].strip(): line[12:].strip() for line in good.out.splitlines()}
+    assert told["moderation"].startswith("allow, by local (open_nsfw")
+    assert "1 frame(s)" == told["looked at"]
+    assert told["cost"].startswith("$0.0000")
 
 
 def test_show_knows_nothing_of_what_was_never_there(tmp_path: Path) -> None:

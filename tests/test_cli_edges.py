@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service import cli, tables
-from service.commands import process
+from service import app, cli, recipes
+from service.commands import examine, process
 from service.commands.show import Shown
 from service.core import manifest
 from service.core.manifest import Manifest, Source, Status
 from service.core.outcome import Misconfigured, Unavailable
 from service.runtime.ports import Head
+from service.tables import shown as shown_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = "q[/b].txt"
@@ -177,14 +178,14 @@ def test_validate_of_a_bucket_takes_recipe_and_memory(tmp_path: Path, monkeypatc
 
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cli.examine, "objects", objects)
+    monkeypatch.setattr(examine, "objects", objects)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[images]\nwidths = [64]")
     options = ["--recipe", str(recipe), "--child-memory-mb", "512"]
     for arguments in (options, []):
         with pytest.raises(SystemExit):
             cli.main(["validate", "s3://bucket/a", *arguments])
-    assert [(cli.recipes.read_file(recipe), 512), (None, None)] == given
+    assert [(recipes.read_file(recipe), 512), (None, None)] == given
 
 
 def shown(status: Status, *, looked: bool, head: Head | None = None) -> Shown:
@@ -213,7 +214,7 @@ def shown(status: Status, *, looked: bool, head: Head | None = None) -> Shown:
 def test_a_lost_delete_is_told(status: Status, *, looked: bool, lags: bool) -> None:
     """The object is gone, its products are not; a folder's sources are not looked for."""
     one = shown(status, looked=looked)
-    assert (lags, lags) == (one.lags, tables._advice(one).startswith("The object is gone"))
+    assert (lags, lags) == (one.lags, shown_pages._advice(one).startswith("The object is gone"))
 
 
 async def test_a_worker_that_dies_is_no_wrong_setting() -> None:
@@ -224,5 +225,5 @@ async def test_a_worker_that_dies_is_no_wrong_setting() -> None:
             raise OSError("disk on fire")
 
     with pytest.raises(RuntimeError) as raised:
-        await cli.app._work(Dying(), asyncio.Event())
+        await app._work(Dying(), asyncio.Event())
     assert "disk on fire" == str(raised.value.__cause__)

@@ -20,7 +20,7 @@ NEEDED = {
 @pytest.fixture(autouse=True)
 def _needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The least that has to be set, and nothing else."""
-    for name in ("AWS_REGION", "AWS_ENDPOINT_URL"):
+    for name in ("AWS_REGION", "AWS_ENDPOINT_URL", "MEDIA_WHISPER_MODEL"):
         monkeypatch.delenv(name, raising=False)
     for name, value in NEEDED.items():
         monkeypatch.setenv(name, value)
@@ -86,6 +86,11 @@ def test_everything_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPa
         ("MEDIA_CHILD_MEMORY_MB", "255"),
         ("MEDIA_HTTP_PORT", "65536"),
         ("MEDIA_LOG_LEVEL", "loud"),
+        ("MEDIA_REKOGNITION_RATE", "0"),
+        ("MEDIA_REKOGNITION_RATE", "inf"),
+        ("MEDIA_REKOGNITION_RATE", "nan"),
+        ("MEDIA_TRANSCRIBE_RATE", "-1"),
+        ("MEDIA_TRANSCRIBE_RATE", "many"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +144,17 @@ def test_aws_keeps_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings = config.load()
     assert ("eu-central-1", "http://127.0.0.1:4566") == (settings.aws_region, settings.aws_endpoint_url)
+
+
+def test_models_and_quotas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the model that is installed, and what every account has at least."""
+    before = config.load()
+    assert (None, 5, 5) == (before.whisper_model, before.rekognition_rate, before.transcribe_rate)
+    monkeypatch.setenv("MEDIA_WHISPER_MODEL", "/models/small")
+    monkeypatch.setenv("MEDIA_REKOGNITION_RATE", "50")
+    monkeypatch.setenv("MEDIA_TRANSCRIBE_RATE", "0.5")
+    after = config.load()
+    assert (Path("/models/small"), 50, 0.5) == (after.whisper_model, after.rekognition_rate, after.transcribe_rate)
 
 
 def test_addresses_do_not_end_in_a_slash(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import tempfile
 import tomllib
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import jsonschema
 import pytest
 
 from service import app, config, recipes
+from service.aws import s3
 from service.core.outcome import Misconfigured
+from service.runtime.ports import Stored
 
 NEEDED = {
     "MEDIA_QUEUE_URL": "http://sqs.example/q",
@@ -19,6 +22,8 @@ NEEDED = {
     "MEDIA_OUTPUT_BUCKET": "published",
     "MEDIA_PUBLIC_URL": "https://media.example",
 }
+
+ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_REKOGNITION", "AWS_ENDPOINT_URL_TRANSCRIBE")
 
 Refused = Callable[..., str]
 
@@ -40,18 +45,22 @@ def _refused(monkeypatch: pytest.MonkeyPatch) -> Refused:
 @pytest.mark.parametrize(
     "address", ["foo", "localhost:4566", "ftp://a", "http://", "http://:4566", "http://a:b", "http://a:0", "http://["]
 )
-def test_an_endpoint_has_a_scheme_and_a_host(address: str, refused: Refused) -> None:
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_an_endpoint_has_a_scheme_and_a_host(name: str, address: str, refused: Refused) -> None:
     """Botocore would say so only when the first client is made."""
-    told = refused(AWS_ENDPOINT_URL=address)
-    assert f"AWS_ENDPOINT_URL: {address!r} is no address such as http://localhost:4566" == told
+    told = refused(**{name: address})
+    assert f"{name}: {address!r} is no address such as http://localhost:4566" == told
 
 
 @pytest.mark.parametrize("address", ["http://localhost:4566", "https://s3.example", "http://[::1]:4566"])
-def test_endpoints(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a port or without."""
-    for name, value in {**NEEDED, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
-    assert address == config.load().aws_endpoint_url
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_endpoints(name: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a port or without; a service has its own, or else the one of all."""
+    for one, value in {**NEEDED, name: address}.items():
+        monkeypatch.setenv(one, value)
+    settings = config.load()
+    found = {one: getattr(settings, one.lower()) for one in ENDPOINTS}
+    assert {one: address if one == name else None for one in ENDPOINTS} == found
 
 
 @pytest.mark.parametrize(
@@ -61,6 +70,8 @@ def test_endpoints(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("MEDIA_INPUT_BUCKET", "MEDIA_INPUT_BUCKET: there is no such setting; is it MEDIA_INPUT_BUCKETS?"),
         ("media_slot", "media_slot: there is no such setting; is it MEDIA_SLOTS?"),
         ("MEDIA_AWS_REGION", "MEDIA_AWS_REGION: there is no such setting; is it AWS_REGION?"),
+        ("MEDIA_REKOGNITION_RATES", "MEDIA_REKOGNITION_RATES: there is no such setting; is it MEDIA_REKOGNITION_RATE?"),
+        ("MEDIA_WHISPER", "MEDIA_WHISPER: there is no such setting; is it MEDIA_WHISPER_MODEL?"),
         ("MEDIA_QQQQ", "MEDIA_QQQQ: there is no such setting"),
     ],
 )
@@ -107,6 +118,26 @@ def test_the_shipped_recipe_is_as_its_schema_says() -> None:
         ("[video]\nladder = [{ height = 240, max_bit_rate = 400_000 }]", True),
         ("[video]\nladder = [{ height = 240 }]", False),
         ("[sound]\nbit_rate = 1", False),
+        ('[moderation]\nprovider = "rekognition"', True),
+        ('[moderation]\nprovider = "somebody"', False),
+        ("[moderation]\nunknown = { block = 90 }", True),
+        ("[moderation]\nunknown = { block = 10 }", False),
+        ('[moderation.local]\nrules = [{ label = "Explicit" }]', True),
+        ("[moderation.local]\nrules = [{ review = 60 }]", False),
+        ("[moderation.local]\nrules = []", False),
+        ('[[prefix]]\nmatch = "a/"\n[prefix.moderation]\nprovider = "off"', True),
+        (
+            '[[prefix]]\nmatch = "a/"\n[prefix.moderation.rekognition]\nrules = [{ label = "Violence", block = 90 }]',
+            True,
+        ),
+        ('[[prefix]]\nmatch = "a/"\n[prefix.moderation]\nrules = []', False),
+        ('[captions]\nlanguage = "de-DE"', True),
+        ('[captions]\nlanguage = "German, please"', False),
+        ('[captions]\nlanguages = ["en-US", "de-DE"]', True),
+        ("[captions]\nlanguages = [1]", False),
+        ("[spend]\nupload = 0", True),
+        ("[spend]\nmonth = 1.0", False),
+        ("[prices]\nrekognition_image = -1.0", False),
     ],
 )
 def test_the_schema_says_what_the_reader_says(recipe: str, *, valid: bool) -> None:
@@ -124,6 +155,25 @@ def test_an_unreadable_recipe_is_named(tmp_path: Path) -> None:
     """With what the system says."""
     with pytest.raises(Misconfigured, match=r"gone\.toml can't be read"):
         recipes.read_file(tmp_path / "gone.toml")
+
+
+async def test_a_recipe_in_s3_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive in its place, or another encoding."""
+
+    async def read(_store: object, _key: str) -> Stored:
+        return Stored(body=b"\xff\xfe[", etag="e")
+
+    async def client(*_: object) -> None:
+        """Nobody is asked."""
+
+    monkeypatch.setattr(s3.Store, "read", read)
+    monkeypatch.setattr(app.Aws, "client", client)
+    for name, value in {**NEEDED, "MEDIA_RECIPE": "s3://b/recipe.toml"}.items():
+        monkeypatch.setenv(name, value)
+    async with AsyncExitStack() as stack:
+        settings = config.load()
+        with pytest.raises(Misconfigured, match=r"MEDIA_RECIPE: s3://b/recipe\.toml is no UTF-8"):
+            await app.fetch_recipe(settings, app.Aws(settings, stack))
 
 
 def test_service_links_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,17 @@
 
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from service import app, recipes
 from service.aws import s3, sqs
 from service.commands import examine, providers
+from service.commands.providers import Check, Checks
 from service.config import Settings
 from service.core.outcome import Conflict, MediaWorkerError
+from service.core.recipe import Recipe
 from service.tools.ffmpeg import FFmpeg
 
 _LEAST_DISK = 10 << 30  # bytes: a film, its ladder, and as much again
@@ -25,18 +27,15 @@ class Finding:
     detail: str
 
 
-Check = Callable[[], Awaitable[str]]
-
-
 async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
     """Every check in turn; a later one runs although an earlier one failed."""
     yield await _finding("tools and sandbox", _tools)
     yield await _finding("scratch disk", lambda: _disk(settings))
     async with AsyncExitStack() as stack:
         aws = app.Aws(settings, stack)
-        recipe = await _finding("recipe", lambda: _recipe(settings, aws))
-        yield recipe
-        asked = providers.checks(await app.fetch_recipe(settings, aws), settings, aws) if recipe.well else []
+        found: list[Recipe] = []
+        yield await _finding("recipe", lambda: _recipe(settings, aws, found))
+        asked = [check for recipe in found for check in providers.checks(recipe, settings, aws)]
         for name, check in [*asked, *_aws_checks(settings, aws)]:
             yield await _finding(name, check)
 
@@ -48,7 +47,7 @@ async def examine_here() -> AsyncIterator[Finding]:
         yield await _finding(name, check)
 
 
-def _aws_checks(settings: Settings, aws: app.Aws) -> list[tuple[str, Check]]:
+def _aws_checks(settings: Settings, aws: app.Aws) -> Checks:
     return [
         ("queue", lambda: _queue(settings, aws)),
         *((f"input bucket {name}", lambda name=name: _input(name, settings, aws)) for name in settings.input_buckets),
@@ -79,8 +78,10 @@ async def _disk(settings: Settings) -> str:
     return f"{settings.scratch}, {free >> 30} GB free"
 
 
-async def _recipe(settings: Settings, aws: app.Aws) -> str:
+async def _recipe(settings: Settings, aws: app.Aws, found: list[Recipe]) -> str:
+    """What is `found` is looked at further."""
     recipe = await app.fetch_recipe(settings, aws)
+    found.append(recipe)
     return f"{settings.recipe or 'shipped'}, {len(recipe.prefixes)} prefix table(s)"
 
 

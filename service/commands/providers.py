@@ -19,7 +19,8 @@ from service.runtime.tools import Heard, Speech
 from service.tools import open_nsfw
 from service.tools import whisper as whispering
 
-Checks = list[tuple[str, Callable[[], Awaitable[str]]]]
+Check = Callable[[], Awaitable[str]]
+Checks = list[tuple[str, Check]]
 
 _MEMORY_MB = 512  # of a decoder: none runs
 _SECOND = bytes(2 * 16_000)  # of silence, 16 bits at 16 kHz

@@ -9,7 +9,7 @@ from service.aws import s3
 from service.config import Settings
 from service.core import places
 from service.core.manifest import Manifest, Source, Status, speaks_of
-from service.core.record import Outcome
+from service.core.record import Decision, Outcome
 from service.runtime import ledger
 from service.runtime.page import Page
 from service.runtime.ports import Head, Store
@@ -18,7 +18,8 @@ from service.tools.folder import FolderStore
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """All that is known of a key: the object as it is now, its page manifest, and its version's outcome record.
+    """All that is known of a key: the object as it is now, its page manifest, its version's outcome record,
+    and what a reviewer said of it.
 
     `looked` says whether the object was asked for: a folder that `process` wrote to does not know its sources.
     """
@@ -30,6 +31,7 @@ class Shown:
     head: Head | None
     manifest: Manifest | None
     outcome: Outcome | None
+    decision: Decision | None = None
 
     @property
     def gone(self) -> bool:
@@ -67,10 +69,11 @@ async def look(key: str, bucket: str, head: Head | None, store: Store, *, looked
     page = await Page.read(store, at)
     source = page.manifest.source if page.manifest else Source()
     version_of = head or source
-    outcome = None
+    outcome = decision = None
     if version_of.etag and version_of.last_modified:
         version = places.version(bucket, key, version_of.version_id, version_of.etag, version_of.last_modified)
         outcome = await ledger.read_outcome(store, at, version)
+        decision = await ledger.read_decision(store, at, version)
     return Shown(
         key=key,
         bucket=bucket,
@@ -79,4 +82,5 @@ async def look(key: str, bucket: str, head: Head | None, store: Store, *, looked
         head=head,
         manifest=page.manifest,
         outcome=outcome,
+        decision=decision,
     )

@@ -144,8 +144,8 @@ REMEDIES: dict[Reason, str] = {
     ),
     Reason.MODERATION_REVIEW: "Look at it: `media-worker review list` shows why it waits, then approve or reject it.",
     Reason.MODERATION_UNAVAILABLE: (
-        "Nobody could be asked whether it may be shown, and it is tried again. Read above why, see with "
-        "`media-worker doctor` that the provider answers and that spend allows it, or decide with `media-worker review`."
+        "Nobody could be asked whether it may be shown; it is tried again. Read above why, see with `media-worker "
+        "doctor` that the provider answers and that spend allows it, or decide with `media-worker review`."
     ),
     Reason.SUPERSEDED: "Nothing: a newer version took its place.",
     Reason.INTERNAL: "Read the failures above, mend the cause, and put its dead letter back into the queue.",

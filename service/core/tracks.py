@@ -16,6 +16,9 @@ from service.core.boxes import Fragment, Index
 
 SEGMENT_SECONDS = 4  # two GOPs: half the requests of one, and a change of rung is still near
 
+# Of a last segment. Entries lie 21 ms late, by the encoder's priming, and hls.js 1.7 looks for the next one no further
+# off than that one lasts: a shorter tail was never loaded, and so the stream never ended.
+_SHORTEST_TAIL = Fraction(3, 100)
 _JOINERS = "\u200c\u200d"  # not printable, but Persian, Hindi and emoji are spelled with them
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,4}")  # RFC 5646, 2.1, without rare forms
 _LONGEST_NAME = 80
@@ -141,7 +144,7 @@ def audio_track(
 
 
 def joined(index: Index, seconds: int = SEGMENT_SECONDS) -> tuple[Fragment, ...]:
-    """Fragments joined to segments as near to `seconds` as whole fragments come."""
+    """Fragments joined to segments as near to `seconds` as whole fragments come; a mere tail belongs to the last."""
     segments: list[Fragment] = []
     for fragment in index.segments:
         if not fragment.starts_with_key:
@@ -150,6 +153,8 @@ def joined(index: Index, seconds: int = SEGMENT_SECONDS) -> tuple[Fragment, ...]
             segments[-1] = _both(segments[-1], fragment)
         else:
             segments.append(fragment)
+    if len(segments) > 1 and segments[-1].duration < _SHORTEST_TAIL:
+        segments[-2:] = [_both(*segments[-2:])]
     return tuple(segments)
 
 
@@ -214,6 +219,8 @@ def names(tracks: Sequence[AudioTrack | CaptionTrack], unnamed: str) -> list[str
     chosen: list[str] = []
     for track in tracks:
         name = _printable(track.name) or language(track) or unnamed
+        if isinstance(track, CaptionTrack) and track.machine:
+            name += " (automatic)"
         numbered = (f"{name} ({number})" for number in count(2))
         chosen.append(next(each for each in chain([name], numbered) if each not in chosen))
     return chosen

@@ -76,8 +76,9 @@ class Captioner:
         record = await _heard(named, heard, desk, ledger)
         spent = heard.spent or _NOTHING
         units = {scribe.unit: bought} if scribe.unit and bought else {}
-        await ledger.add(group_digest(group), [record], spent.model_copy(update={"units": units}), desk.folder)
+        # before it is committed: after that nobody would come back to it, and this message does
         await self.store.delete([places.speech_audio(speech.name), places.speech_source(speech.name)])
+        await ledger.add(group_digest(group), [record], spent.model_copy(update={"units": units}), desk.folder)
         return True
 
     def _scribe(self, provider: str) -> Scribe:

@@ -157,15 +157,17 @@ class Ledger:
                 source, target = record.folder + file.name, public.folder + file.name
                 await self.store.copy(source, target, content_type=file.content_type, size=file.bytes)
 
-        await together(copy(file) for file in _files(record))
         key = self.at.record(self.version, record.digest)
+        await together(copy(file) for file in _files(record))
         self._etags[key] = await self.store.write(key, public.to_json(), replaces=self._etags[key])
         self.records[self.records.index(record)] = public
         log.info("released", record=key, files=len(_files(record)))
 
     async def _forget(self, record: Record) -> None:
+        """The record first: files that none lists are nobody's, but a record must not list what is not there."""
         log.warning("held_files_are_gone", folder=record.folder)
-        await self.store.delete([self.at.record(self.version, record.digest)])
+        files = [record.folder + file.name for file in _files(record)]
+        await self.store.delete([self.at.record(self.version, record.digest), *files])
         self.records.remove(record)
 
 

@@ -25,7 +25,6 @@ from service.core.outcome import (
     Reason,
     Rejected,
     Superseded,
-    Transient,
     Unscreened,
 )
 from service.core.recipe import Recipe
@@ -100,9 +99,9 @@ class Pipeline:
         again, later = tries > 1, None
         if attempt is None:
             await self._withdraw(job, page, again=again)
-        elif job.type in {"approve", "reject"} and not await self.reviews.take(attempt, page):
+        elif job.type in {"approve", "reject"} and not await self._taken(attempt, page, again=again):
             return None
-        elif _settled(page, attempt):
+        elif _settled(page, attempt, again=again):
             if again:
                 await self.publisher.tell(page)
         else:
@@ -111,6 +110,10 @@ class Pipeline:
             await self.publisher.mend(page)
             await ledger.sweep(self.store, page.at, message, before=tries)
         return later
+
+    async def _taken(self, attempt: Attempt, page: Page, *, again: bool) -> bool:
+        """Whether there is something to do for a reviewer: to release, to purge, or to purge what was half released."""
+        return await self.reviews.take(attempt, page) or (again and _blocked(page, attempt))
 
     async def _withdraw(self, job: Job, page: Page, *, again: bool) -> None:
         """What is listed before the second look cannot be of an upload that comes after it."""
@@ -184,8 +187,11 @@ class Pipeline:
         try:
             async with asyncio.timeout_at(until):
                 heard = await self.trials.listen(trial, result)
-        except (Rejected, TimeoutError, Misconfigured, Overspent, Transient) as error:
-            if isinstance(error, Transient) and attempt.message.receive_count < outcome.MAX_ATTEMPTS:
+        except (Conflict, Superseded):
+            raise
+        except Exception as error:
+            final = isinstance(error, Rejected | TimeoutError | Misconfigured | Overspent)
+            if not final and attempt.message.receive_count < outcome.MAX_ATTEMPTS:
                 raise
             await self._publish(attempt, page, without_captions(result, repr(error)), again=False)
             return None
@@ -200,10 +206,11 @@ class Pipeline:
     async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
         """Write down that an attempt failed; how many have by now.
 
-        What fails after the version was published is no failure of the version: that is tried again for ever.
+        What fails after the version was published is no failure of the version: that is tried again for ever; so is
+        what a reviewer rejected.
         """
         page, attempt = await self._now(job, message)
-        if attempt is None or page.tells_of(attempt.source):
+        if attempt is None or (page.tells_of(attempt.source) and not _wants_more(page, attempt)):
             return 1
         return await self.publisher.note_failure(attempt, error)
 
@@ -214,10 +221,15 @@ class Pipeline:
             await self.publisher.failed(attempt, page)
 
 
-def _settled(page: Page, attempt: Attempt) -> bool:
-    """Whether nothing is to be done: a final state is published, and nobody asked for more."""
+def _settled(page: Page, attempt: Attempt, *, again: bool) -> bool:
+    """Whether nothing is to be done: a final state is published, and nobody asked for more.
+
+    Whoever published that it may not be shown may have died before all that was made of it was deleted.
+    """
     found = page.manifest
     if found is None or not page.tells_of(attempt.source):
+        return False
+    if again and _blocked(page, attempt):
         return False
     match attempt.job.type:
         case "process":
@@ -226,6 +238,20 @@ def _settled(page: Page, attempt: Attempt) -> bool:
             return found.status is not Status.READY
         case _:
             return False
+
+
+def _blocked(page: Page, attempt: Attempt) -> bool:
+    """Whether the page says that this version may not be shown."""
+    why = page.manifest.reason if page.manifest and page.tells_of(attempt.source) else None
+    return why is not None and why.code is Reason.MODERATION_BLOCKED
+
+
+def _wants_more(page: Page, attempt: Attempt) -> bool:
+    """Whether a job is about to show what the page says is out of sight."""
+    found = page.manifest
+    if found is None or found.status is Status.READY or attempt.job.type == "reject":
+        return False
+    return attempt.job.type == "approve" or _unfinished(found, attempt)
 
 
 def _unfinished(found: Manifest, attempt: Attempt) -> bool:

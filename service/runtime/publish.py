@@ -34,6 +34,7 @@ class Publisher:
         if _published(page, attempt, result):
             if again:
                 await self.tell(page)
+                await self._empty(page, result)
             return
         had = await self.store.keys(page.at.aliases) if page.manifest and page.manifest.serving else []
         await self._alias(page, result.serving, had)
@@ -42,8 +43,12 @@ class Publisher:
         await self._commit(attempt, page, outcome, partial(manifest.ready, serving=result.serving))
         if first and isinstance(result.media, Clip):
             metrics.media_seconds.labels(result.media.kind).inc(result.media.seconds)
-        if page.was_held or again:
-            await self.store.delete(await ledger.unheld(self.store, page.at, result.records))
+        if page.was_held or again or result.moderation.by == "reviewer":
+            await self._empty(page, result)
+
+    async def _empty(self, page: Page, result: Result) -> None:
+        """Nothing waits any more of what is public now."""
+        await self.store.delete(await ledger.unheld(self.store, page.at, result.records))
 
     async def held(self, attempt: Attempt, page: Page, result: Result, *, again: bool) -> None:
         """Publish that a person has to look at it; what was made lies out of sight, and the flagged frames with it."""

@@ -22,6 +22,7 @@ def shown_document(shown: Shown) -> dict[str, object]:
         "manifest_key": shown.manifest_key,
         "manifest": found,
         "outcome": outcome,
+        "decision": shown.decision.model_dump(mode="json") if shown.decision else None,
         "lags": shown.lags,
     }
 
@@ -35,6 +36,8 @@ def shown_table(shown: Shown) -> Table:
         rows += _of_manifest(shown.manifest)
     if shown.outcome:
         rows += _of_outcome(shown.outcome, shown.manifest)
+    if said := shown.decision:
+        rows.append(("reviewed", f"{said.says}: {said.by}, {said.at:%Y-%m-%d %H:%M:%S}, of revision {said.revision}"))
     rows.append(("what to do", _advice(shown)))
     return table(["", ""], rows)
 

@@ -1,7 +1,7 @@
 """What waits for a review: a block each, since links are long and have to stay whole."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from rich.text import Text
@@ -17,14 +17,14 @@ _REASONS = {
 }
 
 
-def waiting_lines(listed: Listed, *, now: datetime, options: Sequence[str]) -> Iterator[Text]:
-    """Lines, none of them to be wrapped; `options` is what the next commands need besides."""
+def waiting_lines(listed: Listed, *, now: datetime, options: Callable[[Waiting], Sequence[str]]) -> Iterator[Text]:
+    """Lines, none of them to be wrapped; `options` are what a command about one needs besides."""
     if not listed.waiting:
         yield Text("Nothing waits for a review.")
         return
     for one in listed.waiting:
         yield Text.assemble((printable(one.key), "bold"), f", revision {one.revision}")
-        yield from (Text(f"  {head:<8} {value}") for head, value in _rows(one, now, options))
+        yield from (Text(f"  {head:<8} {value}") for head, value in _rows(one, now, options(one)))
         yield Text()
     if listed.more:
         yield Text(f"{listed.more} more: --limit {len(listed.waiting) + listed.more}")

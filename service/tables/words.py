@@ -33,12 +33,13 @@ def units(bought: Mapping[str, float]) -> str:
 
 def age(seconds: float) -> str:
     """The two largest parts of a time."""
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
+    seconds = max(0, int(seconds))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
     if days:
         return f"{days} d {hours % 24} h"
     if hours:
         return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{max(0, int(seconds))} s"
+    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def because(one: Because, media: Shown) -> str:
@@ -75,7 +76,7 @@ def coverage(found: Moderated) -> str | None:
         return None
     alike = f", {found.alike} of them so like others that these spoke for them" if found.alike else ""
     gap = f", at most {found.gap:.4g} s that no frame stands for" if found.gap else ""
-    ended = "" if found.complete else "; not all were looked at"
+    ended = "" if found.complete or found.planned == 1 else "; what was seen in some made the rest needless"
     return f"{found.planned} frame(s){alike}{gap}{ended}"
 
 

@@ -2,7 +2,8 @@
 
 The classifier is loaded here, once, and forked with: it has one thread, the one that forks. The speech model has
 threads of its own, which no fork keeps, so each child that listens loads it for itself.
-Nothing here may fetch a model that is not installed: both are named by their files.
+Nothing here may fetch a model that is not installed: both are named by their files. Nor may anybody be told of what
+is looked at: onnxruntime sends its maker reports from a thread of its own, if it is not told to be silent.
 """
 
 import os
@@ -11,7 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "OPENBLAS_NUM_THREADS": "1"}  # before what reads them is imported
+# before what reads them is imported
+os.environ |= {"HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import numpy as np
 import numpy.typing as npt

@@ -8,6 +8,9 @@ from PIL import Image
 
 _VIDEO = ["-f", "lavfi", "-i", "testsrc2=size=480x270:rate=25:duration=2"]
 _SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"]
+_SAID = "A file lands in a bucket. Minutes later, people can read what is said in it."
+_SPEECH = ["-f", "lavfi", "-i", "testsrc2=size=480x270:rate=10:duration=9"]
+_SPEECH += ["-f", "lavfi", "-i", f"flite=text='{_SAID}':voice=slt,apad=pad_dur=0.5"]
 _H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
 
 _COMMANDS: dict[str, list[str]] = {
@@ -17,6 +20,7 @@ _COMMANDS: dict[str, list[str]] = {
     "clip.webm": [*_VIDEO, *_SOUND, "-c:v", "libvpx", "-c:a", "libopus", "-b:v", "200k"],
     "clip.avi": [*_VIDEO, *_SOUND, "-c:v", "mpeg4", "-c:a", "libmp3lame"],
     "clip.ts": [*_VIDEO, *_SOUND, *_H264, "-c:a", "aac"],
+    "speech.mp4": [*_SPEECH, *_H264, "-c:a", "aac", "-shortest"],
     "sound.mp3": [*_SOUND, "-c:a", "libmp3lame"],
     "sound.m4a": [*_SOUND, "-c:a", "aac"],
     "sound.flac": [*_SOUND, "-c:a", "flac"],
@@ -24,7 +28,7 @@ _COMMANDS: dict[str, list[str]] = {
     "sound.ogg": [*_SOUND, "-c:a", "libvorbis"],
 }
 PICTURES = ("picture.jpg", "picture.png", "picture.webp", "picture.gif", "picture.tiff", "picture.bmp", "picture.avif")
-NAMES = (*PICTURES, *_COMMANDS)
+NAMES = (*PICTURES, *(name for name in _COMMANDS if name != "speech.mp4"))
 
 
 @cache
@@ -53,7 +57,9 @@ def plain(folder: Path, name: str, color: str, *, size: tuple[int, int] = (320, 
     path = folder / name
     if path.suffix == ".mp4":
         source = f"color=c={color}:size={size[0]}x{size[1]}:rate=10:duration=1,drawgrid=w=40:h=40:c=gray@0.3"
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", source, *_H264, path], check=True)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-nostdin", "-y", "-f", "lavfi", "-i", source, *_H264, path], check=True
+        )
         return path
     picture = Image.new("RGB", size, color)
     picture.paste("gray", (10, 10, 40, 40))

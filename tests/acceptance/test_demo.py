@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import children
+from scripts import children, samples
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -39,7 +39,7 @@ def _fetch(url: str, headers: dict[str, str] | None = None) -> tuple[int, str, b
 
 
 def test_three_samples_are_ready_and_the_page_shows_them_until_ctrl_c(tmp_path: Path) -> None:
-    """Ctrl-C ends LocalStack and the worker too, within seconds, with exit code 0."""
+    """The clip has captions, if it can speak; Ctrl-C ends all within seconds, with exit code 0."""
     with _demo(tmp_path) as demo:
         assert demo.stdout
         said: list[str] = []
@@ -52,6 +52,9 @@ def test_three_samples_are_ready_and_the_page_shows_them_until_ctrl_c(tmp_path: 
         page = _fetch(address)[2].decode()
         for tag in ("<picture>", "<video", "<audio"):
             assert tag in page
+        told = [line for line in said if line.startswith("says")]
+        assert samples.speaks() == ('<track default kind="captions"' in page) == bool(told)
+        assert all("Good morning" in line and "written by whisper tiny.en" in line for line in told)
         (film,) = re.findall(r"(http://\S+/video\.mp4)", "".join(said))
         assert _fetch(film, {"Range": "bytes=4-7"}) == (206, "video/mp4", b"ftyp")
 

@@ -183,6 +183,22 @@ URI="../~2/i-frames.m3u8"
     assert expected == playlists.multivariant([LARGE, VIDEO, SMALL], [SOUND, GERMAN], [TEXT])
 
 
+def test_machine_made_captions_say_so() -> None:
+    """Players can tell them from a person's: by their name, and in HLS by characteristics (4.4.6.1)."""
+    heard = replace(TEXT, machine=True, name="")
+    hls, mpd = playlists.multivariant([VIDEO], [], [TEXT, heard]), dash.manifest([VIDEO], [], [heard], duration=1)
+    assert (
+        """\
+#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="captions",NAME="en (automatic)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,\
+FORCED=NO,CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,public.machine-generated",\
+URI="../~7/en.m3u8"
+"""
+        in hls
+    )
+    assert hls.count("CHARACTERISTICS") == 1
+    assert "<Label>en (automatic)</Label>" in mpd
+
+
 def test_multivariant_playlist_without_sound() -> None:
     """A silent video names no audio group and no audio codec."""
     expected = """\
@@ -326,6 +342,8 @@ def test_dash_sets(videos: list[VideoTrack], audios: list[AudioTrack], expected:
         (["2", "1.9", "0.05"], ["3.95"]),
         (["2", "2", "0.04"], ["4", "0.04"]),
         (["0.3"], ["0.3"]),
+        (["2", "2", "2", "2", "0.016"], ["4", "4.016"]),  # a tail that a player would not look for
+        (["0.016"], ["0.016"]),
     ],
 )
 def test_segments_are_as_near_to_four_seconds_as_fragments_come(seconds: list[str], expected: list[str]) -> None:

@@ -1,5 +1,6 @@
 // Plays one stream as a visitor would (start, change of rung, two seeks, end) and reports what it saw.
-// Run by player.py as: await play(kind, address), kind one of native, hls, shaka.
+// Run by player.py as: await play(kind, address, captions), kind one of native, hls, shaka; captions, for native
+// alone, the address of a WebVTT file or null.
 
 const media = document.getElementById("media");
 const PATIENCE = 10_000; // milliseconds; on a busy machine a start takes two seconds
@@ -7,7 +8,7 @@ const PATIENCE = 10_000; // milliseconds; on a busy machine a start takes two se
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const report = {
-  ...{ errors: [], notes: [], levels: 0, sounds: 0, captions: 0, cues: 0 },
+  ...{ errors: [], notes: [], levels: 0, sounds: 0, captions: 0, cues: [], active: [] },
   ...{ started: -1, first_buffered: -1, duration: -1 },
   ...{ switched_down: false, switched_up: false, sought_middle: -1, sought_end: -1, ended: false },
 };
@@ -25,10 +26,16 @@ async function until(what, condition) {
 // Each player: open the address, then say how many rungs there are and how to force one.
 
 const players = {
-  async native(address) {
+  async native(address, captions) {
     media.src = address;
+    if (captions) media.append(Object.assign(document.createElement("track"), { kind: "captions", src: captions }));
     await until("metadata", () => media.readyState >= 1);
-    return { heights: [], sounds: () => 0, captions: () => 0 };
+    return {
+      heights: [],
+      sounds: () => 0,
+      captions: () => media.textTracks.length,
+      caption: () => (media.textTracks[0].mode = "showing"),
+    };
   },
 
   async hls(address) {
@@ -81,25 +88,32 @@ async function playOn(what, from) {
   return media.currentTime;
 }
 
+// A caption is on the screen for a moment at the least before it is looked at.
 async function seek(what, to) {
   media.currentTime = to;
-  return playOn(what, to);
+  const at = await playOn(what, to);
+  report.active.push([media.currentTime, shown((track) => track.activeCues).map(({ text }) => text)]);
+  return at;
 }
 
-function cues() {
-  return [...media.textTracks].reduce((sum, track) => sum + (track.cues?.length ?? 0), 0);
+// Of the text tracks that are on the screen; hidden ones and those of metadata do not count.
+function shown(which) {
+  const tracks = [...media.textTracks].filter(({ mode }) => mode === "showing");
+  return tracks.flatMap((track) => [...(which(track) ?? [])]);
 }
+
+const cues = () => shown((track) => track.cues);
 
 // True once pictures of that rung are on the screen and time goes on.
-async function shown(player, height) {
+async function pictured(player, height) {
   player.force(height);
   await until(`rung of ${height} lines`, () => media.videoHeight === height);
   await playOn(`playing ${height} lines`, media.currentTime);
   return true;
 }
 
-async function story(kind, address) {
-  const player = await players[kind](address);
+async function story(kind, address, captions) {
+  const player = await players[kind](address, captions);
   report.levels = player.heights.length;
   media.play().catch((error) => report.errors.push(`play: ${error.message}`)); // which would wait for ever for data
   report.started = await playOn("start", 0);
@@ -109,22 +123,22 @@ async function story(kind, address) {
   report.captions = player.captions();
   if (report.captions) {
     player.caption();
-    await until("cues", cues);
-    report.cues = cues();
+    await until("cues", () => cues().length);
   }
   if (player.heights.length > 1) {
-    report.switched_down = await shown(player, Math.min(...player.heights));
-    report.switched_up = await shown(player, Math.max(...player.heights));
+    report.switched_down = await pictured(player, Math.min(...player.heights));
+    report.switched_up = await pictured(player, Math.max(...player.heights));
   }
   report.sought_middle = await seek("seek to the middle", media.duration / 2);
   report.sought_end = await seek("seek to near the end", media.duration - 1);
   await until("end", () => media.ended);
   report.ended = media.ended;
+  report.cues = cues().map(({ startTime, endTime, text }) => [startTime, endTime, text]);
 }
 
-async function play(kind, address) {
+async function play(kind, address, captions) {
   try {
-    await story(kind, address);
+    await story(kind, address, captions);
   } catch (error) {
     report.errors.push(`${error.message ?? error}`);
   }

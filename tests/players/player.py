@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
@@ -28,13 +29,23 @@ _ARGUMENTS = (
 _INSTALL_SECONDS = 100
 
 
+@dataclass(frozen=True)
+class Cue:
+    """A caption; times in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What a player did with a stream; times in seconds, -1 where it never came to that.
 
     `errors` are fatal or from the browser, `notes` what the player got over. `started`, `sought_middle` and
     `sought_end` are where playback was some moments after each. `sounds` and `captions` count what there is to
-    choose from, `cues` those of the first captions.
+    choose from, `cues` are those of the first captions, at the end, and `active` what was on the screen of them after
+    each seek, and when.
     """
 
     errors: tuple[str, ...]
@@ -50,7 +61,8 @@ class Report:
     levels: int
     sounds: int
     captions: int
-    cues: int
+    cues: tuple[Cue, ...]
+    active: tuple[tuple[float, tuple[str, ...]], ...]
     heard: bool
     seen: bool
     width: int
@@ -72,9 +84,9 @@ def play_dash(browser: Browser, root: Path, path: str) -> Report:
     return _play(browser, "shaka", root, path)
 
 
-def play_native(browser: Browser, root: Path, path: str) -> Report:
-    """Play a progressive MP4 or M4A as a plain `src`."""
-    return _play(browser, "native", root, path)
+def play_native(browser: Browser, root: Path, path: str, captions: str | None = None) -> Report:
+    """Play a progressive MP4 or M4A as a plain `src`, with the WebVTT file `captions` as a `<track>`."""
+    return _play(browser, "native", root, path, captions)
 
 
 @contextmanager
@@ -113,13 +125,22 @@ def _install() -> str | None:
     return None
 
 
-def _play(browser: Browser, kind: str, root: Path, path: str) -> Report:
+def _play(browser: Browser, kind: str, root: Path, path: str, captions: str | None = None) -> Report:
     with serving({"/-/": HERE, "/": root}) as server, browser.new_context() as context:
         page = context.new_page()
         seen = _overheard(page, server.address)
         page.goto(f"{server.address}/-/play.html")
-        found = page.evaluate("([kind, address]) => play(kind, address)", [kind, f"/{path}"])
-    return Report(**found | {"errors": (*found["errors"], *seen), "notes": tuple(found["notes"])})
+        given = [kind, f"/{path}", captions and f"/{captions}"]
+        found = page.evaluate("(given) => play(...given)", given)
+    return Report(**found | _values(found) | {"errors": (*found["errors"], *seen)})
+
+
+def _values(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "notes": tuple(found["notes"]),
+        "cues": tuple(Cue(*cue) for cue in found["cues"]),
+        "active": tuple((at, tuple(texts)) for at, texts in found["active"]),
+    }
 
 
 def _overheard(page: Page, address: str) -> list[str]:

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 from service.core import recipe
-from service.core.job import Job, Type
+from service.core.job import Job, Later, Type
 from service.core.manifest import Manifest, Source, Status, speaks_of
-from service.core.places import Places, name
+from service.core.places import Places, is_record, name, quota
 from service.core.recipe import Recipe
 from service.core.record import Outcome, Product, Record
 from service.runtime.allowance import Allowance
@@ -47,8 +47,9 @@ _SMALL = """
 images = {{ widths = {widths}, placeholder = true }}
 limits = {{ bytes = 100_000 }}
 video.ladder = [{{ height = 360, max_bit_rate = 800_000 }}, {{ height = 240, max_bit_rate = 400_000 }}]
-moderation = {{ provider = "{moderation}" }}
-captions = {{ provider = "{captions}" }}
+moderation.provider = "{moderation}"
+moderation.patience_seconds = 0
+captions.provider = "{captions}"
 """
 
 
@@ -124,6 +125,21 @@ class Site:
         await self.pipeline(wire, recipe).process(job(key, type_), message or received())
         return wire
 
+    async def deliver(
+        self, one: Job, message: Message | None = None, *, wire: Wire | None = None, recipe: Recipe | None = None
+    ) -> Later | None:
+        """A worker of its own does any job."""
+        return await self.pipeline(wire, recipe).process(one, message or received())
+
+    def public(self, key: str) -> set[str]:
+        """All that anybody may fetch of `key`, but the page manifest."""
+        at = places(key)
+        return {one for one in self.store.objects if one.startswith(f"media/{at.name}/") and one != at.manifest}
+
+    def held(self, key: str) -> set[str]:
+        """All that waits, or waited, for a reviewer of `key`."""
+        return {one for one in self.store.objects if one.startswith(places(key).held)}
+
     def manifest(self, key: str) -> Manifest | None:
         """The page manifest of `key`."""
         body = self.store.objects.get(places(key).manifest)
@@ -145,9 +161,7 @@ class Site:
     def records(self, key: str) -> list[Record]:
         """The records of all versions of `key`."""
         found = [one for one in sorted(self.store.objects) if one.startswith(places(key).versions)]
-        return [
-            Record.model_validate_json(self.store.objects[one]) for one in found if not one.endswith("outcome.json")
-        ]
+        return [Record.model_validate_json(self.store.objects[one]) for one in found if is_record(one)]
 
     def outcome(self, key: str) -> Outcome:
         """The outcome record of the one version of `key`."""
@@ -168,12 +182,18 @@ class Site:
         for key in keys:
             self._check_state(key, self.uploads.newest(key), ready=ready)
         expected = set().union(*(self._inventory(key) for key in keys))
-        there = set(self.store.objects)
+        there = set(self.store.objects) - {quota()}
+        if any(self._is_pending(key) for key in keys):
+            there = {key for key in there if not key.startswith("records/~speech/")}
         if aliases:
             expected |= set().union(*(self._aliases(key) for key in keys))
         else:
             there = {key for key in there if "/~/" not in key}
         assert (set(), set()) == (expected - there, there - expected)
+
+    def _is_pending(self, key: str) -> bool:
+        found = self.manifest(key)
+        return bool(found and found.serving and found.serving.captions == "pending")
 
     def _check_state(self, key: str, newest: Version | None, *, ready: bool) -> None:
         found = self.manifest(key)
@@ -188,15 +208,21 @@ class Site:
         """Every object that there has to be for `key`, by its manifest and records; what they say of each is true."""
         at, found = places(key), self.manifest(key)
         expected = {at.manifest} if found else set()
+        expected |= {at.ticket} if found and found.status is Status.QUARANTINED else set()
         expected |= {one for one in self.store.objects if one.startswith(at.versions)}
         for record in self.records(key):
-            for file in (file for step in record.steps for file in step.files):
-                body = self.store.objects[record.folder + file.name]
-                assert file.sha256 == hashlib.sha256(body).hexdigest()
-                expected.add(record.folder + file.name)
+            for file, sha256 in self._files(record):
+                assert sha256 == hashlib.sha256(self.store.objects[file]).hexdigest()
+                expected.add(file)
         served = found.serving.products if found and found.serving else ()
         assert {_key(product.url) for product in served} <= expected
         return expected
+
+    def _files(self, record: Record) -> list[tuple[str, str]]:
+        """What has to be there of a record; frames that were flagged are gone when a reviewer has seen them."""
+        found = [(record.folder + file.name, file.sha256) for step in record.steps for file in step.files]
+        flagged = any(step.screening for step in record.steps)
+        return [one for one in found if not flagged or one[0] in self.store.objects]
 
     def _aliases(self, key: str) -> set[str]:
         """The aliases that there have to be for `key`; each is the product that it stands for."""
