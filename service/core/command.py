@@ -180,7 +180,13 @@ def speech(clip: Clip, stream: int, target: str, limits: Limits) -> list[str]:
         .filter("aresample", SPEECH_RATE, **{"async": 1, "first_pts": 0})
         .filter("aformat", channel_layouts="mono", sample_fmts="s16")
     )
-    return compiled(ffmpeg.output(samples, target, f=target.rpartition(".")[2], **stripped()))
+    heard = ffmpeg.output(samples, target, f=target.rpartition(".")[2], **stripped())
+    others = [one.index for one in (clip.video, *clip.sounds) if one and one.index != stream]
+    if not others:
+        return compiled(heard)
+    # unread tracks would not count for the clock that FFmpeg gives MPEG-TS
+    read = ffmpeg.output(*(source[str(index)] for index in others), "-", c="copy", f="null")
+    return compiled(ffmpeg.merge_outputs(heard, read))
 
 
 def stripped() -> dict[str, Any]:

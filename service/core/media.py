@@ -103,6 +103,11 @@ class Clip:
         """The duration to plan with: the packets' where they were read."""
         return self.timeline.duration if self.timeline else (self.duration or 0.0)
 
+    @property
+    def heard_until(self) -> float:
+        """Where the last track ends, in seconds: sound may outlast the picture."""
+        return max(self.seconds, self.timeline.end if self.timeline else 0.0)
+
 
 Media = Picture | Clip
 

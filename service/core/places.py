@@ -141,7 +141,7 @@ def speech_of(job: str) -> str | None:
 
 def speech_source(name: str) -> str:
     """What says which source a speech is of, for messages that name the speech alone."""
-    return f"records/~speech/{name}.json"
+    return f"work/~speech/{name}.json"
 
 
 def quota() -> str:

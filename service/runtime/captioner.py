@@ -98,7 +98,7 @@ class Captioner:
         await desk.source()
         file = f"speech.{scribe.sound}"
         argv = command.speech(sound.clip, sound.stream, file, desk.limits)
-        await self.films.run(desk.folder, argv, seconds=sound.clip.seconds, on_share=lambda _share: None)
+        await self.films.run(desk.folder, argv, seconds=sound.clip.heard_until, on_share=lambda _share: None)
         try:
             return await scribe.listen(speech, desk.folder, file)
         except Throttled:
@@ -109,7 +109,7 @@ class Captioner:
 
 
 def _speech(named: Named, step: Transcript, clip: Clip) -> Speech:
-    return Speech(name=named.digest, seconds=clip.seconds, language=step.language, languages=step.languages)
+    return Speech(name=named.digest, seconds=clip.heard_until, language=step.language, languages=step.languages)
 
 
 async def _heard(named: Named, heard: Heard | Declined, desk: Desk, ledger: Ledger) -> StepRecord:
@@ -131,7 +131,7 @@ async def _written(named: Named, cues: Sequence[Cue], found: Captioned, desk: De
     made.write(desk.folder / text, webvtt.webvtt(cues, language=found.language, note=note))
     made.write(desk.folder / subrip, webvtt.srt(cues))
     made.write(desk.folder / playlist, playlists.captions(file=text, duration=_seconds(ledger)))
-    track = CaptionTrack(file=text, playlist=playlist, language=found.language)
+    track = CaptionTrack(file=text, playlist=playlist, language=found.language, machine=found.machine)
     files = tuple([await filed(one, desk.folder) for one in expected])
     return _record(named, found).model_copy(update={"files": files, "captions": track})
 
@@ -141,4 +141,4 @@ def _record(named: Named, found: Captioned) -> StepRecord:
 
 
 def _seconds(ledger: Ledger) -> float:
-    return ledger.media.seconds if isinstance(ledger.media, Clip) else 0.0
+    return ledger.media.heard_until if isinstance(ledger.media, Clip) else 0.0

@@ -226,7 +226,7 @@ def test_keys_of_all_workers():
     """What belongs to no single source lies beside them all, and is never public."""
     assert (
         "records/~quota.json",
-        f"records/~speech/{DIGESTS[1]}.json",
+        f"work/~speech/{DIGESTS[1]}.json",
         f"work/~speech/{DIGESTS[1]}.flac",
         f"work/speech/media-worker-{DIGESTS[1]}-1.json",
     ) == SHARED

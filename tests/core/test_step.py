@@ -6,7 +6,19 @@ from typing import Any, get_args
 import pytest
 
 from service.core import step
-from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Step, Variant
+from service.core.step import (
+    Package,
+    Placeholder,
+    Poster,
+    Progressive,
+    Rendition,
+    Screen,
+    Sound,
+    Step,
+    Subtitles,
+    Transcript,
+    Variant,
+)
 
 VARIANT = Variant(
     name="320.webp", width=320, height=240, format="webp", quality=80, animated=False, background="#ffffff"
@@ -25,7 +37,13 @@ SOUND = Sound(name="audio", stream=1, channels=2, bit_rate=128_000, language="en
 POSTER = Poster(at=0.5, width=640, height=360, formats=("webp", "jpeg"), quality=(80, 80))
 PROGRESSIVE = Progressive(video="a" * 40, audio="b" * 40, width=1280, height=720)
 PACKAGE = Package(tracks=("a" * 40, "b" * 40))
-STEPS: list[Step] = [VARIANT, Placeholder(), RENDITION, SOUND, POSTER, PROGRESSIVE, PACKAGE]
+SCREEN = Screen(provider="local", at=(0.5, 1.5), pad=False)
+TRANSCRIPT = Transcript(provider="whisper", stream=1, language=None, languages=("en", "de"))
+SUBTITLES = Subtitles(key="a.mp4.en.vtt", etag="0" * 32, language="en")
+STEPS: list[Step] = [
+    *(VARIANT, Placeholder(), RENDITION, SOUND, POSTER, PROGRESSIVE, PACKAGE),
+    *(SCREEN, TRANSCRIPT, SUBTITLES),
+]
 
 _OTHER: dict[type, Any] = {str: "another", int: 7, float: 0.7, bool: True, tuple: ("jpeg",), type(None): "x"}
 

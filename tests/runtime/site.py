@@ -184,7 +184,7 @@ class Site:
         expected = set().union(*(self._inventory(key) for key in keys))
         there = set(self.store.objects) - {quota()}
         if any(self._is_pending(key) for key in keys):
-            there = {key for key in there if not key.startswith("records/~speech/")}
+            there = {key for key in there if not key.startswith("work/~speech/")}
         if aliases:
             expected |= set().union(*(self._aliases(key) for key in keys))
         else:
