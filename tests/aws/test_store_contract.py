@@ -96,7 +96,7 @@ async def test_a_copy_is_no_link(store: Store, area: str, tmp_path: Path) -> Non
     """What is copied over an alias leaves the immutable file as it was, and the other way round."""
     for name in ("one", "two"):
         await put(store, tmp_path / name, f"{area}~{name}/a.webp", name.encode())
-        await store.copy(f"{area}~{name}/a.webp", f"{area}~/a.webp", content_type="image/webp")
+        await store.copy(f"{area}~{name}/a.webp", f"{area}~/a.webp", content_type="image/webp", size=len(name))
         assert name.encode() == await content(store, f"{area}~/a.webp")
     await store.delete([f"{area}~two/a.webp"])
     assert (b"one", b"two") == (await content(store, f"{area}~one/a.webp"), await content(store, f"{area}~/a.webp"))
@@ -159,10 +159,27 @@ async def test_a_source_that_is_gone_is_an_error(store: Store, area: str, call: 
     """Worth another try: what the worker looked for was swept or deleted meanwhile."""
     calls = {
         "download": lambda: store.download(f"{area}a.webp", tmp_path / "a.webp"),
-        "copy": lambda: store.copy(f"{area}a.webp", f"{area}~/a.webp", content_type="image/webp"),
+        "copy": lambda: store.copy(f"{area}a.webp", f"{area}~/a.webp", content_type="image/webp", size=1),
     }
     with pytest.raises(FileNotFoundError if isinstance(store, FolderStore) else Transient):
         await calls[call]()
+
+
+async def test_s3_copies_a_film_in_parts(
+    s3_client: Any, shared: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too large for one CopyObject is copied in parts, none of which passes through here."""
+    store, key, body = (
+        s3.Store(s3_client, bucket=shared.published, owner=None),
+        "quarantine/x/~f/a.mp4",
+        bytes(11 << 20),
+    )
+    await put(store, tmp_path / "a.mp4", key, body)
+    monkeypatch.setattr(s3, "_SINGLE_PUT", 1 << 20)
+    monkeypatch.setattr(s3, "_COPIED_PART", 6 << 20)
+    await store.copy(key, "media/x/~f/a.mp4", content_type="video/mp4", size=len(body))
+    head = await s3_client.head_object(Bucket=shared.published, Key="media/x/~f/a.mp4")
+    assert (len(body), "video/mp4") == (head["ContentLength"], head["ContentType"])
 
 
 async def test_s3_refuses_a_file_that_changed_on_the_way(s3_client: Any, shared: Resources, tmp_path: Path) -> None:
@@ -189,7 +206,7 @@ async def test_s3_objects_say_what_they_are_and_how_long_they_keep(
     """Content type and cache control, for a browser and a CDN; of an upload and of a copy."""
     store = s3.Store(s3_client, bucket=shared.published, owner=None)
     await put(store, tmp_path / "a.webp", key, b"a picture")
-    await store.copy(key, f"{key}.copy", content_type="image/webp")
+    await store.copy(key, f"{key}.copy", content_type="image/webp", size=9)
     heads = [await s3_client.head_object(Bucket=shared.published, Key=one) for one in (key, f"{key}.copy")]
     assert [("image/webp", cache_control)] * 2 == [(head["ContentType"], head["CacheControl"]) for head in heads]
 

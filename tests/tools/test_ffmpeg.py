@@ -21,11 +21,12 @@ from service.core.media import Clip, Media
 from service.core.outcome import Misconfigured, Reason, Rejected
 from service.core.plan import Assemble, Encode
 from service.core.sniff import StreamFile
-from service.runtime.steps import Performer
+from service.runtime.desk import Desk
+from service.runtime.examine import Examiner
 from service.tools.ffmpeg import FFmpeg
 from service.tools.painter import Painter
 from service.tools.sandbox import Sandbox
-from tests.fakes import FakeFilms, FakePictures
+from tests.fakes import FakeUploads
 
 RULES = recipe.read(
     "[video]\nladder = [{ height = 120, max_bit_rate = 300_000 }, { height = 60, max_bit_rate = 100_000 }]",
@@ -45,12 +46,12 @@ class Bench:
 
     films: FFmpeg
     folder: Path
-    performer: Performer
+    examiner: Examiner
 
     async def examine(self, file: Path, *, limits: recipe.Limits = LIMITS) -> Media:
         """What a file is, by its content alone."""
         shutil.copyfile(file, self.folder / "in")
-        return await self.performer.examine(self.folder, file.stat().st_size, limits)
+        return await self.examiner.examine(self.folder, file.stat().st_size, limits)
 
     async def clip(self, file: Path) -> Clip:
         """What a film or a sound is."""
@@ -70,8 +71,8 @@ async def _bench(tmp_path: Path) -> AsyncIterator[Bench]:
     (tmp_path / "job").mkdir()
     async with Sandbox() as sandbox:
         films = FFmpeg(sandbox, memory_bytes=MEMORY)
-        performer = Performer(pictures=Painter(sandbox, memory_bytes=MEMORY), films=films, versions={})
-        yield Bench(films=films, folder=tmp_path / "job", performer=performer)
+        examiner = Examiner(pictures=Painter(sandbox, memory_bytes=MEMORY), films=films)
+        yield Bench(films=films, folder=tmp_path / "job", examiner=examiner)
 
 
 @pytest.fixture(name="make", scope="session")
@@ -408,7 +409,9 @@ async def test_a_hostile_file_lures_nobody_past_the_first_look(
         assert raised.value.reason in REFUSALS
 
 
-def test_the_upload_has_the_same_name_whatever_its_key(tmp_path: Path) -> None:
-    """So that `-i`, `tenant_%d.png` and `|` are names of nothing: no key gets as far as here."""
-    performer = Performer(pictures=FakePictures(), films=FakeFilms(), versions={})
-    assert tmp_path / "in" == performer.source(tmp_path)
+async def test_the_upload_has_the_same_name_whatever_its_key(tmp_path: Path) -> None:
+    """So that `-i`, `tenant_%d.png` and `|` are names of nothing: no key gets further than here."""
+    uploads = FakeUploads()
+    desk = Desk(folder=tmp_path, head=uploads.put("-i", b"photo"), uploads=uploads, limits=LIMITS)
+    assert tmp_path / "in" == await desk.source()
+    assert b"photo" == (tmp_path / "in").read_bytes()
