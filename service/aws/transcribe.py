@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from service.aws import errors
 from service.aws.errors import answered
-from service.core import places
+from service.core import places, spend
 from service.core.captions import Word
 from service.core.outcome import Misconfigured, Unavailable
 from service.core.recipe import LANGUAGE
@@ -90,8 +90,8 @@ class Transcribe:
         self._codes: tuple[str, ...] = tuple(client.meta.service_model.shape_for("LanguageCode").enum)
 
     def minutes(self, seconds: float) -> float:
-        """What a sound is billed as: by the second begun, and 15 seconds at least (Transcribe's pricing)."""
-        return max(15, math.ceil(seconds)) / 60
+        """What a sound is billed as."""
+        return spend.minutes(seconds)
 
     async def find(self, speech: Speech) -> Outcome | None:
         """What has become of `speech`; None when no job of it is there, or only failed ones.

@@ -12,12 +12,13 @@ from service import app
 from service.aws import s3
 from service.commands import process
 from service.config import Settings
-from service.core import captions, command, gate, plan, screening, sidecar, spend
+from service.core import command, gate, plan, screening, spend
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import MediaWorkerError, Rejected
-from service.core.plan import Beside, Plan
+from service.core.plan import Plan
 from service.core.recipe import Prices, Recipe
-from service.core.step import Screen, Step, Subtitles
+from service.core.step import Screen, Step
+from service.runtime import surroundings
 from service.runtime.ports import Head, Uploads
 from service.tools.folder import LocalUploads
 from service.tools.scratch import Scratch
@@ -114,19 +115,12 @@ class _Reader:
             media = await self.tools.examiner.examine(folder, head.size, rules.limits)
             if self.decode:
                 await self.tools.examiner.decode(media, folder, rules.limits)
-        beside = await self._beside(head) if isinstance(media, Clip) else plan.NOTHING_BESIDE
+        beside = await surroundings.look(self.uploads, head, media)
         planned = plan.make(media, rules, version="", done={}, beside=beside)
         unit = "rekognition_image" if rules.moderation.provider == "rekognition" else None
         affordable = spend.affordable(unit, rules.spend, rules.prices, {})
         screen = screening.plan(media, rules.moderation, affordable=affordable)
         return Examined(key=head.key, size=head.size, media=media, planned=planned, screen=screen, prices=rules.prices)
-
-    async def _beside(self, head: Head) -> Beside:
-        """The language that its metadata declares, and the captions that lie beside it."""
-        found = await self.uploads.beside(head.bucket, head.key)
-        tagged = [(one, sidecar.language(one.key, head.key)) for one in found]
-        subtitles = [Subtitles(key=one.key, etag=one.etag, language=tag) for one, tag in tagged if tag]
-        return Beside(language=captions.language_tag(head.language or ""), subtitles=tuple(subtitles))
 
 
 async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decode: bool, jobs: int) -> list[Examined]:

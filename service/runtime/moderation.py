@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 
 from service import metrics
 from service.core import screening, spend, step
@@ -81,30 +80,14 @@ class Moderator:
             found = await screener.screen(ask.step, ask.media, desk.folder, desk.limits, ask.rules)
         except (Transient, Misconfigured, Overspent) as error:
             raise Unscreened(f"{ask.step.provider}: {error}") from error
-        seen = _readable(found.screening)
-        kept = [Expected(name=look.file, content_type="image/jpeg") for look in seen.looks if look.file]
+        seen = found.screening
+        kept = [Expected(name=file, content_type="image/jpeg") for file in found.kept]
         files = tuple([await filed(one, desk.folder) for one in kept])
         record = StepRecord(digest=ask.digest, kind="Screen", files=files, screening=seen)
         await ledger.add(ask.digest, [record], found.spent, desk.folder, area="quarantine")
         metrics.stage_seconds.labels("screen").observe(watch.seconds())
         metrics.cpu_seconds.inc(found.spent.cpu_seconds)
         log.info("screened", planned=seen.planned, model=seen.model, units=found.spent.units)
-
-
-def _readable(seen: Screening) -> Screening:
-    """The same as JSON can say it, which has no NaN and no infinity: those count as certain."""
-    looks = [
-        look.model_copy(
-            update={
-                "labels": tuple(
-                    label if isfinite(label.confidence) else label.model_copy(update={"confidence": 100.0})
-                    for label in look.labels
-                )
-            }
-        )
-        for look in seen.looks
-    ]
-    return seen.model_copy(update={"looks": tuple(looks)})
 
 
 def _by_reviewer(decision: Decision, policy: str) -> Moderated:

@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.core import captions, gate, manifest, plan, sidecar, spend
-from service.core.media import Clip, Media
+from service.core import gate, manifest, plan, spend
+from service.core.media import Media
 from service.core.plan import Beside, Plan
 from service.core.record import Captioned, Cost, Moderated
-from service.core.step import Subtitles
 from service.logs import log
+from service.runtime import surroundings
 from service.runtime.allowance import Account, Allowance
 from service.runtime.attempt import Attempt, Result
 from service.runtime.desk import Desk
@@ -94,29 +94,20 @@ class Trials:
 
     async def _perform(self, trial: Trial, media: Media, progress: Progress) -> Plan:
         """Plan, do the first group, and plan again: what it found may change the rest."""
-        beside = await self._beside(trial, media)
-        finished = 0
+        if trial.beside is None:
+            trial.beside = await surroundings.look(self.uploads, trial.attempt.head, media)
+        ledger, rules, finished = trial.ledger, trial.attempt.rules, 0
         while True:
             ledger = trial.ledger
-            planned = plan.make(media, trial.attempt.rules, version=ledger.version, done=ledger.steps, beside=beside)
+            planned = plan.make(
+                media, trial.attempt.rules, version=ledger.version, done=ledger.steps, beside=trial.beside
+            )
             log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
             if not planned.groups:
                 return planned
             share = progress.part(finished, finished + len(planned.groups))
             await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
             finished += 1
-
-    async def _beside(self, trial: Trial, media: Media) -> Beside:
-        if not isinstance(media, Clip):
-            return plan.NOTHING_BESIDE
-        if trial.beside is None:
-            head = trial.attempt.head
-            spoken = captions.language_tag(head.language) if head.language else None
-            found = await self.uploads.beside(head.bucket, head.key)
-            tagged = {sidecar.language(one.key, head.key): one for one in reversed(found)}  # one of each language
-            subtitles = [Subtitles(key=one.key, etag=one.etag, language=tag) for tag, one in tagged.items() if tag]
-            trial.beside = Beside(language=spoken, subtitles=tuple(sorted(subtitles, key=lambda one: one.language)))
-        return trial.beside
 
     def _result(self, trial: Trial, media: Media, moderation: Moderated, planned: Plan) -> Result:
         attempt, ledger = trial.attempt, trial.ledger
