@@ -98,10 +98,7 @@ class Trials:
             trial.beside = await surroundings.look(self.uploads, trial.attempt.head, media)
         ledger, rules, finished = trial.ledger, trial.attempt.rules, 0
         while True:
-            ledger = trial.ledger
-            planned = plan.make(
-                media, trial.attempt.rules, version=ledger.version, done=ledger.steps, beside=trial.beside
-            )
+            planned = plan.make(media, rules, version=ledger.version, done=ledger.steps, beside=trial.beside)
             log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
             if not planned.groups:
                 return planned
