@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -37,6 +37,11 @@ class Settings(BaseSettings):
     output_bucket: str = Field(description="bucket that products, manifests and records are written to")
     public_url: str = Field(description="address that the output bucket is seen at, such as a CDN's")
     dead_letter_queue_url: str | None = Field(default=None, description="default: as the queue's redrive policy says")
+    heavy_queue_url: str | None = Field(default=None, description="queue that video and sound are sent on to")
+    backfill_queue_url: str | None = Field(default=None, description="queue that is polled while the other is empty")
+    lane: Literal["all", "light", "heavy"] = Field(default="all", description="what this worker is, in metrics")
+    stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9]{0,11}$", description="deployment, in metrics")
+    metrics: Literal["off", "emf"] = Field(default="off", description="emf: CloudWatch's, each minute, on stdout")
     outcome_target: str | None = Field(default=None, description="ARN of an SNS topic, event bus or SQS queue")
     bucket_owner: str | None = Field(default=None, pattern=r"^\d{12}$", description="account that owns the buckets")
     recipe: str | None = Field(default=None, description="path or s3:// address of a recipe; default: the shipped one")
@@ -81,6 +86,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Self:
         if not self.input_buckets:
             raise ValueError("MEDIA_INPUT_BUCKETS names no bucket")
+        if len(set(self.queue_urls.values())) < len(self.queue_urls):
+            raise ValueError("MEDIA_QUEUE_URL, MEDIA_HEAVY_QUEUE_URL and MEDIA_BACKFILL_QUEUE_URL have to differ")
         for one in self.inputs:
             if one.bucket == self.output_bucket and not _disjoint(one.prefix):
                 raise ValueError(
@@ -94,6 +101,12 @@ class Settings(BaseSettings):
         """The buckets and prefixes of uploads."""
         parts = (one.partition("/") for one in self.input_buckets)
         return tuple(Input(bucket=bucket, prefix=prefix) for bucket, _, prefix in parts)
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The queues of this deployment, by their names: `intake`, and where they are set `heavy` and `backfill`."""
+        named = {"intake": self.queue_url, "heavy": self.heavy_queue_url, "backfill": self.backfill_queue_url}
+        return {name: url for name, url in named.items() if url}
 
     @property
     def several_buckets(self) -> bool:

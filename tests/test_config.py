@@ -167,3 +167,18 @@ def test_settings_do_not_change() -> None:
     """They are read once."""
     with pytest.raises(ValueError, match="frozen"):
         config.load().slots = 3  # type: ignore[misc]  # it is frozen: that is the point
+
+
+def test_queues_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is enough; those that are set are known by their names."""
+    assert {"intake": NEEDED["MEDIA_QUEUE_URL"]} == config.load().queue_urls
+    monkeypatch.setenv("MEDIA_BACKFILL_QUEUE_URL", "https://sqs/later")
+    assert {"intake": NEEDED["MEDIA_QUEUE_URL"], "backfill": "https://sqs/later"} == config.load().queue_urls
+
+
+@pytest.mark.parametrize("name", ["MEDIA_HEAVY_QUEUE_URL", "MEDIA_BACKFILL_QUEUE_URL"])
+def test_one_queue_is_not_two(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A light worker that sends to its own queue would go in circles."""
+    monkeypatch.setenv(name, NEEDED["MEDIA_QUEUE_URL"])
+    with pytest.raises(Misconfigured, match="have to differ"):
+        config.load()

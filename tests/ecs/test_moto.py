@@ -28,8 +28,6 @@ SKIPPED = {
 }
 _DAY = 86_400
 KNOWN = {str(field.validation_alias or f"MEDIA_{name.upper()}") for name, field in Settings.model_fields.items()}
-#: Settings of the lanes and of the metrics' other way out, as long as config.py has them not.
-_TO_COME = {"MEDIA_STAGE", "MEDIA_LANE", "MEDIA_METRICS", "MEDIA_HEAVY_QUEUE_URL", "MEDIA_BACKFILL_QUEUE_URL"}
 
 
 @pytest.fixture(scope="module", params=["small", "private"])
@@ -90,7 +88,7 @@ def test_services_stand(moto, deployed):
 def test_settings_are_settings(moto, deployed):
     """Each variable of both lanes is one that the worker knows: it refuses others."""
     for lane in ("light", "heavy"):
-        assert set(_environment(moto, f"media-{deployed[0]}-{lane}")) - KNOWN - _TO_COME == set()
+        assert set(_environment(moto, f"media-{deployed[0]}-{lane}")) - KNOWN == set()
 
 
 def test_a_picture_is_published(moto, deployed, tmp_path):
@@ -129,8 +127,7 @@ def _worker(moto, profile, folder):
     here |= {"AWS_EC2_METADATA_DISABLED": "true", "MEDIA_POLL_SECONDS": "1", "MEDIA_DRAIN_SECONDS": "5"}
     log = folder / "worker.log"
     with log.open("wb") as out:
-        deployed = _environment(moto, f"media-{profile}-light")
-        variables = {name: value for name, value in deployed.items() if name not in _TO_COME - KNOWN} | here
+        variables = _environment(moto, f"media-{profile}-light") | here
         worker = subprocess.Popen([sys.executable, "-m", "service", "run"], env=variables, stdout=out, stderr=out)
     try:
         yield log
