@@ -27,6 +27,8 @@ class Names:
     published: str
     intake: str
     dead_letters: str
+    heavy: str
+    backfill: str
     outcomes: str
 
 
@@ -37,6 +39,8 @@ def names(prefix: str) -> Names:
         published=f"{prefix}-published",
         intake=f"{prefix}-intake",
         dead_letters=f"{prefix}-dead-letters",
+        heavy=f"{prefix}-heavy",
+        backfill=f"{prefix}-backfill",
         outcomes=f"{prefix}-outcomes",
     )
 
@@ -58,6 +62,8 @@ class Resources:
     published: str
     intake: Queue
     dead_letters: Queue
+    heavy: Queue
+    backfill: Queue
     outcomes: Queue
 
     def environment(self, public_url: str) -> dict[str, str]:
@@ -104,6 +110,8 @@ def make(endpoint: str, wanted: Names, *, visibility: int = 30, versioned: bool 
             published=wanted.published,
             intake=_queue(sqs, wanted.intake, RedrivePolicy=redrive, VisibilityTimeout=str(visibility)),
             dead_letters=dead_letters,
+            heavy=_queue(sqs, wanted.heavy, VisibilityTimeout=str(visibility)),
+            backfill=_queue(sqs, wanted.backfill, VisibilityTimeout=str(visibility)),
             outcomes=_queue(sqs, wanted.outcomes),
         )
         _make_uploads(s3, made, versioned=versioned)

@@ -27,6 +27,7 @@ from service.core.recipe import Recipe
 from service.logs import log
 from service.runtime.allowance import Allowance
 from service.runtime.captioner import Captioner
+from service.runtime.desk import Room
 from service.runtime.examine import Examiner
 from service.runtime.moderation import Moderator
 from service.runtime.pipeline import Pipeline
@@ -37,7 +38,8 @@ from service.runtime.screener import Screener
 from service.runtime.steps import Performer
 from service.runtime.tools import Judge, Scribe
 from service.runtime.trial import Trials
-from service.runtime.worker import MAX_PAUSE, Pulse, Terms, Worker
+from service.runtime.turns import InTurn
+from service.runtime.worker import MAX_PAUSE, Pulse, Queue, Terms, Worker
 from service.tools import models, open_nsfw
 from service.tools import whisper as whispering
 from service.tools.caption_files import CaptionFiles
@@ -48,7 +50,7 @@ from service.tools.painter import Painter
 from service.tools.sandbox import Sandbox
 from service.tools.scratch import Scratch
 from service.tools.whisper import Whisper
-from service.web import health
+from service.web import emf, health
 
 CONTROL = AioConfig(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 3})
 DATA = AioConfig(
@@ -179,10 +181,11 @@ def pipeline(
     public_url: str,
     rates: Mapping[str, float] = MappingProxyType({}),
     several_buckets: bool = False,
+    streams: bool = True,
     job_seconds: float = 39_600,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
-    """The pipeline over the given places and tools."""
+    """The pipeline over the given places and tools; without `streams`, video and sound are left to others."""
     captioner = Captioner(films=tools.films, reader=tools.reader, scribes=tools.scribes, store=store)
     trials = Trials(
         uploads=uploads,
@@ -196,6 +199,7 @@ def pipeline(
             }
         ),
         allowance=Allowance(store=store, rates=rates),
+        room=Room(check=scratch.check, streams=streams),
         public_url=public_url,
     )
     return Pipeline(
@@ -254,6 +258,9 @@ async def run(settings: Settings) -> None:
             scratch = stack.enter_context(Scratch(settings.scratch))
         rules = await fetch_recipe(settings, aws)
         check_models(rules, whisper=settings.whisper_model)
+        if settings.metrics == "emf":  # before the tools: what their last children take is counted as well
+            emitter = emf.Emitter(stage=settings.stage, lane=settings.lane)
+            await stack.enter_async_context(emf.emitting(emitter))
         here = await stack.enter_async_context(
             tools(
                 memory_mb=settings.child_memory_mb,
@@ -263,7 +270,8 @@ async def run(settings: Settings) -> None:
             )
         )
         worker = Worker(
-            queue=await _queue(settings, aws),
+            queue=await _queues(settings, aws),
+            heavy=await _heavy(settings, aws),
             pipeline=await _s3_pipeline(settings, aws, rules, here, scratch),
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
@@ -293,19 +301,45 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
         raise RuntimeError("the worker ended without being told to") from error
 
 
-async def _queue(settings: Settings, aws: Aws) -> sqs.Queue:
+async def _queues(settings: Settings, aws: Aws) -> Queue:
+    """What the worker polls: its queue, and the backfill queue while that one is empty."""
+    first = await _queue(settings, aws, settings.queue_url, dead_letters=settings.dead_letter_queue_url)
+    if settings.backfill_queue_url is None:
+        return first
+    return InTurn(first=first, then=await _queue(settings, aws, settings.backfill_queue_url))
+
+
+async def _queue(settings: Settings, aws: Aws, url: str, *, dead_letters: str | None = None) -> sqs.Queue:
     control = await aws.client("sqs", CONTROL)
     polling = AioConfig(
         connect_timeout=3, read_timeout=settings.poll_seconds + _POLL_SLACK, retries={"max_attempts": 1}
     )
-    dead_letters = settings.dead_letter_queue_url or await sqs.dead_letters_of(control, settings.queue_url)
+    dead_letters = dead_letters or await sqs.dead_letters_of(control, url)
     if dead_letters is None:
-        log.warning("no_dead_letter_queue", queue=settings.queue_url)
+        log.warning("no_dead_letter_queue", queue=url)
     return sqs.Queue(
         await aws.client("sqs", polling),
         control,
-        url=settings.queue_url,
+        url=url,
         dead_letters=dead_letters,
+        visibility=settings.visibility_seconds,
+        poll_seconds=settings.poll_seconds,
+    )
+
+
+async def _heavy(settings: Settings, aws: Aws) -> sqs.Queue | None:
+    """Where video and sound are sent on to, if anywhere."""
+    return await sender(settings, aws, settings.heavy_queue_url) if settings.heavy_queue_url else None
+
+
+async def sender(settings: Settings, aws: Aws, url: str) -> sqs.Queue:
+    """A queue that is sent to alone."""
+    control = await aws.client("sqs", CONTROL)
+    return sqs.Queue(
+        control,
+        control,
+        url=url,
+        dead_letters=None,
         visibility=settings.visibility_seconds,
         poll_seconds=settings.poll_seconds,
     )
@@ -323,6 +357,7 @@ async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, here: Tools,
         rules=rules,
         rates={"rekognition_image": settings.rekognition_rate, "transcribe_minute": settings.transcribe_rate},
         scratch=scratch,
+        streams=settings.heavy_queue_url is None,
         public_url=settings.public_url,
         several_buckets=settings.several_buckets,
         job_seconds=settings.job_seconds,

@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from service.core import webvtt
+from service.core import sniff, webvtt
 from service.core.boxes import Fragment, Index
 from service.core.captions import Cue, Word
 from service.core.job import Job
@@ -28,7 +28,7 @@ from service.core.screening import Traits
 from service.core.sniff import StreamFile
 from service.core.verify import Found
 from service.runtime.lease import Message
-from service.runtime.ports import Head, Sibling, Stored
+from service.runtime.ports import Head, Look, Sibling, Stored, anything
 from service.runtime.tools import Declined, Drawn, Heard, Page, Pending, Seen, Shown, Speech, Target
 
 Hook = Callable[[str], Awaitable[None]]
@@ -97,6 +97,7 @@ class FakeQueue:
     `dead` is the dead-letter queue, or None where there is none; `poll_seconds` are real ones.
     """
 
+    url: str = "fake"
     clock: Callable[[], float] = field(default_factory=Clock)
     wire: Wire = field(default_factory=Wire)
     visibility: float = 30
@@ -113,21 +114,21 @@ class FakeQueue:
         self._arrived.set()
         return name
 
-    async def receive(self, most: int) -> list[Message]:
-        """Up to `most` visible messages; waits for the first as long as a long poll does."""
+    async def receive(self, most: int, *, wait: int | None = None) -> list[Message]:
+        """Up to `most` visible messages; waits for the first `wait` seconds, or as long as a long poll does."""
         async with self.wire.call("receive", most):
             if not (found := self._visible()[:most]):
-                await self._poll()
+                await self._poll(self.poll_seconds if wait is None else wait)
                 found = self._visible()[:most]
             return [self._given(name) for name in found]
 
     def _visible(self) -> list[str]:
         return [name for name, letter in self.letters.items() if letter.visible_at <= self.clock()]
 
-    async def _poll(self) -> None:
+    async def _poll(self, seconds: float) -> None:
         self._arrived.clear()
         try:
-            await asyncio.wait_for(self._arrived.wait(), self.poll_seconds)
+            await asyncio.wait_for(self._arrived.wait(), seconds)
         except TimeoutError:
             return
 
@@ -137,7 +138,7 @@ class FakeQueue:
         letter.receipt = f"{name}#{letter.receive_count}"
         letter.visible_at = self.clock() + self.visibility
         return Message(
-            id=name, receipt=letter.receipt, body=letter.body, receive_count=letter.receive_count, queue="fake"
+            id=name, receipt=letter.receipt, body=letter.body, receive_count=letter.receive_count, queue=self.url
         )
 
     def _held(self, message: Message) -> Letter:
@@ -173,12 +174,12 @@ class FakeQueue:
             for body in bodies:
                 self.letters[self.put(body)].visible_at += delay
 
-    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
+    async def bury(self, message: Message, body: str, *, reason: str, detail: str) -> bool:
         """Copy to the dead letters; False where there are none."""
         async with self.wire.call("bury", reason):
             if self.dead is None:
                 return False
-            self.dead.append(Dead(body=body, reason=reason, detail=detail, message_id=message_id))
+            self.dead.append(Dead(body=body, reason=reason, detail=detail, message_id=message.id))
             return True
 
 
@@ -308,10 +309,12 @@ class FakeUploads:
             found = [version.head for one in keys if (version := self.newest(one, bucket=bucket))]
             return [Sibling(key=head.key, etag=head.etag) for head in found]
 
-    async def fetch(self, head: Head, path: Path) -> None:
+    async def fetch(self, head: Head, path: Path, *, look: Look = anything) -> None:
         """This version by its id, or else the newest if that still has this ETag."""
         async with self.wire.call("fetch", head.key):
-            path.write_bytes(self._body(head))
+            body = self._body(head)
+            look(body[: sniff.HEAD_BYTES])
+            path.write_bytes(body)
 
     def _body(self, head: Head) -> bytes:
         versions = self.history.get((head.bucket, head.key), [])

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from service.aws import errors
 from service.aws.errors import translated
-from service.core import places
+from service.core import places, sniff
 from service.core.outcome import Conflict, Misconfigured, Superseded, Unavailable
-from service.runtime.ports import Head, Sibling, Stored
+from service.runtime.ports import Head, Look, Sibling, Stored, anything
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -80,8 +80,10 @@ class Uploads:
                 raise Misconfigured(f"there is no input bucket {bucket!r}: see MEDIA_INPUT_BUCKETS") from error
             raise
 
-    async def fetch(self, head: Head, path: Path) -> None:
+    async def fetch(self, head: Head, path: Path, *, look: Look = anything) -> None:
         """Download exactly this version; botocore checks the checksum that S3 keeps, and the size is checked here.
+
+        `look` sees the beginning of this same request: to tell what an upload is costs none of its own.
 
         :raises Superseded: when the key holds another version by now.
         """
@@ -90,7 +92,7 @@ class Uploads:
             answer = await self._client.get_object(
                 Bucket=head.bucket, Key=head.key, ChecksumMode="ENABLED", **this, **self._owner
             )
-            received = await _save(answer["Body"], path)
+            received = await _save(answer["Body"], path, look=look)
         if received != head.size:
             raise Unavailable(f"GetObject: {received} bytes of {head.size} arrived")
 
@@ -235,14 +237,25 @@ class Store:
                 raise Unavailable(f"DeleteObjects: {len(failed)} objects were kept: {failed[0].get('Code')}")
 
 
-async def _save(body: Any, path: Path) -> int:
-    received = 0
+async def _save(body: Any, path: Path, *, look: Look = anything) -> int:
     async with body:
+        beginning = await _beginning(body)
+        look(beginning)
+        received = len(beginning)
         with path.open("wb") as file:
+            file.write(beginning)
             while chunk := await body.read(_CHUNK):
                 received += len(chunk)
                 await asyncio.to_thread(file.write, chunk)
     return received
+
+
+async def _beginning(body: Any) -> bytes:
+    """As many bytes as `sniff` wants to see: a read gives what has arrived, which may be less."""
+    found = b""
+    while len(found) < sniff.HEAD_BYTES and (more := await body.read(sniff.HEAD_BYTES - len(found))):
+        found += more
+    return found
 
 
 def _document(key: str, body: bytes) -> dict[str, Any]:

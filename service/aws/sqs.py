@@ -32,22 +32,22 @@ class Queue:
     ) -> None:
         self._polling = polling
         self._control = control
-        self._url = url
+        self.url = url
         self._dead_letters = dead_letters
         self._visibility = visibility
         self._poll_seconds = poll_seconds
 
-    async def receive(self, most: int) -> list[Message]:
-        """Up to `most` messages, 10 at the most; waits for the first as long as a long poll does."""
+    async def receive(self, most: int, *, wait: int | None = None) -> list[Message]:
+        """Up to `most` messages, 10 at the most; waits for the first `wait` seconds, or as long as a long poll does."""
         with translated("ReceiveMessage"):
             answer = await self._polling.receive_message(
-                QueueUrl=self._url,
+                QueueUrl=self.url,
                 MaxNumberOfMessages=most,
-                WaitTimeSeconds=self._poll_seconds,
+                WaitTimeSeconds=self._poll_seconds if wait is None else wait,
                 VisibilityTimeout=self._visibility,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
-        return [_message(found, self._url) for found in answer.get("Messages", [])]
+        return [_message(found, self.url) for found in answer.get("Messages", [])]
 
     async def extend(self, message: Message, seconds: int) -> None:
         """Hide the message for `seconds` from now.
@@ -56,7 +56,7 @@ class Queue:
         """
         with translated("ChangeMessageVisibility", _STALE):
             await self._control.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+                QueueUrl=self.url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
     async def release(self, message: Message, after: int) -> None:
@@ -70,7 +70,7 @@ class Queue:
         """Acknowledge; one that is not ours any more comes back, and finds everything done."""
         try:
             with translated("DeleteMessage", _STALE):
-                await self._control.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+                await self._control.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
         except LeaseLost:
             return
 
@@ -83,15 +83,15 @@ class Queue:
             some = enumerate(bodies[at : at + 10])
             entries: list[Any] = [{"Id": str(n), "MessageBody": body, "DelaySeconds": delay} for n, body in some]
             with translated("SendMessageBatch"):
-                answer = await self._control.send_message_batch(QueueUrl=self._url, Entries=entries)
+                answer = await self._control.send_message_batch(QueueUrl=self.url, Entries=entries)
             if answer.get("Failed"):
                 raise Unavailable(f"SendMessageBatch: {len(answer['Failed'])} messages were refused")
 
-    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
-        """Copy to the dead-letter queue with why; False where there is none."""
+    async def bury(self, message: Message, body: str, *, reason: str, detail: str) -> bool:
+        """Copy to the dead-letter queue, with this body and why; False where there is none."""
         if self._dead_letters is None:
             return False
-        told = {"reason": reason, "detail": detail, "message_id": message_id}
+        told = {"reason": reason, "detail": detail, "message_id": message.id}
         attributes: Any = {
             name: {"DataType": "String", "StringValue": _printable(value)} for name, value in told.items() if value
         }

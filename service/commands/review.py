@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from service import app
-from service.aws import s3, sqs
+from service.aws import s3
 from service.commands import process, show
 from service.commands.show import Shown
 from service.config import Settings
@@ -70,15 +70,7 @@ async def in_s3(said: Said, settings: Settings, *, wait: float) -> Came:
         shown = await show.look(said.key, said.bucket, head, store, looked=True, several_buckets=several)
         if why := refusal(said, shown):
             return Came(refused=why)
-        control = await aws.client("sqs", app.CONTROL)
-        queue = sqs.Queue(
-            control,
-            control,
-            url=settings.queue_url,
-            dead_letters=None,
-            visibility=settings.visibility_seconds,
-            poll_seconds=settings.poll_seconds,
-        )
+        queue = await app.sender(settings, aws, settings.queue_url)
         await queue.send([job.envelope(said.job)])
         at = Places(name=places.name(said.bucket, said.key, several_buckets=several))
         return Came(manifest=await followed(store, at, said.revision, seconds=wait))

@@ -72,6 +72,10 @@ class Crowded(MediaWorkerError):
     """There is no room for this job now."""
 
 
+class Elsewhere(MediaWorkerError):
+    """This worker does not take such a job, but there is one that does."""
+
+
 class Overspent(MediaWorkerError):
     """A cap of the recipe refuses to buy it; its text says which."""
 
@@ -139,11 +143,16 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forward:
+    """Send the job to the heavy queue, then delete the message."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Abandon:
     """Settle nothing: the message belongs to somebody else."""
 
 
-Verdict = Done | Retry | DeadLetter | Abandon
+Verdict = Done | Retry | DeadLetter | Forward | Abandon
 
 MAX_ATTEMPTS = 5
 FIRST_BACKOFF = 15  # seconds; with the factor of 4, five tries span about ten minutes: a passing outage
@@ -159,25 +168,35 @@ def decide(error: BaseException | None, *, attempts: int, jitter: Random) -> Ver
     what a cap refuses, until the day is over or the cap is raised. Anything that nobody foresaw is transient: five
     tries tell a bug from a bad moment.
     """
+    if (pause := _no_fault(error)) is not None:
+        return Retry(after=pause, counts=False)
     match error:
         case None | Rejected() | Superseded():
             return Done()
         case LeaseLost():
             return Abandon()
-        case Interrupted():
-            return Retry(after=0, counts=False)
-        case Unknown():
-            return Retry(after=UNKNOWN_TYPE_DELAY, counts=False)
-        case Crowded() | OSError(errno=28):  # no space left on device
-            return Retry(after=CROWDED_DELAY, counts=False)
-        case Misconfigured() | Overspent() | Unscreened():
-            return Retry(after=MAX_BACKOFF, counts=False)
+        case Elsewhere():
+            return Forward()
         case Poison():
             return DeadLetter(reason=_snake(type(error)), detail=str(error), publish_failed=False)
         case _ if attempts >= MAX_ATTEMPTS:
             return DeadLetter(reason=Reason.INTERNAL, detail=_described(error), publish_failed=True)
         case _:
             return Retry(after=backoff(attempts, jitter=jitter), counts=True)
+
+
+def _no_fault(error: BaseException | None) -> int | None:
+    """Seconds until the next try of what nobody can blame the file for; None for the rest."""
+    match error:
+        case Interrupted():
+            return 0
+        case Unknown():
+            return UNKNOWN_TYPE_DELAY
+        case Crowded() | OSError(errno=28):  # no space left on device
+            return CROWDED_DELAY
+        case Misconfigured() | Overspent() | Unscreened():
+            return MAX_BACKOFF
+    return None
 
 
 def backoff(attempts: int, *, jitter: Random) -> int:

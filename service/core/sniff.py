@@ -131,6 +131,14 @@ def sniff(head: bytes) -> Sniffed:
     return _riff(head) or _iff(head) or _iso(head) or _UNCERTAIN
 
 
+def is_stream(head: bytes) -> bool:
+    """Whether a file that begins so is video or sound, as far as that can be told without a demuxer."""
+    try:
+        return isinstance(sniff(head), StreamFile)
+    except Rejected:
+        return False
+
+
 def _refusal(head: bytes) -> str | None:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     for magic, seems in _REFUSED:

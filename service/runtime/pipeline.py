@@ -20,6 +20,7 @@ from service.core.media import Clip
 from service.core.outcome import (
     Conflict,
     Crowded,
+    Elsewhere,
     Misconfigured,
     Overspent,
     Reason,
@@ -55,7 +56,7 @@ class Pipeline:
     trials: Trials
     reviews: Reviews
     recipe: Recipe
-    scratch: Callable[[int], AbstractContextManager[Path]]
+    scratch: Callable[[], AbstractContextManager[Path]]
     several_buckets: bool
     job_seconds: float
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
@@ -145,7 +146,7 @@ class Pipeline:
         until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            with self.scratch(attempt.head.size) as folder:
+            with self.scratch() as folder:
                 trial = await self.trials.begin(attempt, page, folder, again=again)
                 result = await self._make(trial, page, until)
                 await self._publish(attempt, page, result, again=again)
@@ -187,7 +188,7 @@ class Pipeline:
         try:
             async with asyncio.timeout_at(until):
                 heard = await self.trials.listen(trial, result)
-        except (Conflict, Superseded):
+        except (Conflict, Superseded, Elsewhere):
             raise
         except Exception as error:
             final = isinstance(error, Rejected | TimeoutError | Misconfigured | Overspent)

@@ -1,8 +1,16 @@
 """What the pipeline needs of the places that uploads come from and outputs go to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+#: Is shown the first `sniff.HEAD_BYTES` of a source, or all that there are; what it raises ends the download.
+Look = Callable[[bytes], None]
+
+
+def anything(_beginning: bytes) -> None:
+    """Take a source, whatever it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +52,8 @@ class Uploads(Protocol):
     async def beside(self, bucket: str, key: str) -> list[Sibling]:
         """The objects whose keys go on from `key` with a dot, as many as one page of a listing holds."""
 
-    async def fetch(self, head: Head, path: Path) -> None:
-        """Download exactly this version, checksums checked.
+    async def fetch(self, head: Head, path: Path, *, look: Look = anything) -> None:
+        """Download exactly this version, checksums checked; `look` is shown its beginning before the rest is read.
 
         :raises Superseded: when the key holds another version by now.
         """

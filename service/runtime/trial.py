@@ -12,7 +12,7 @@ from service.logs import log
 from service.runtime import surroundings
 from service.runtime.allowance import Account, Allowance
 from service.runtime.attempt import Attempt, Result
-from service.runtime.desk import Desk
+from service.runtime.desk import Desk, Room
 from service.runtime.examine import Examiner
 from service.runtime.ledger import Ledger
 from service.runtime.moderation import Moderator
@@ -43,6 +43,7 @@ class Trials:
     performer: Performer
     moderator: Moderator
     allowance: Allowance
+    room: Room
     public_url: str
 
     async def begin(self, attempt: Attempt, page: Page, folder: Path, *, again: bool) -> Trial:
@@ -56,7 +57,7 @@ class Trials:
             first=page.manifest is None and not again,
         )
         limits, rules = attempt.rules.limits, attempt.rules
-        desk = Desk(folder=folder, head=attempt.head, uploads=self.uploads, limits=limits)
+        desk = Desk(folder=folder, head=attempt.head, uploads=self.uploads, limits=limits, room=self.room)
         account = self.allowance.for_upload(rules.spend, rules.prices, _bought(ledger))
         return Trial(attempt=attempt, desk=desk, ledger=ledger, account=account)
 

@@ -16,6 +16,7 @@ from service.core.outcome import (
     DeadLetter,
     Done,
     Forged,
+    Forward,
     Interrupted,
     MediaWorkerError,
     Poison,
@@ -47,8 +48,8 @@ class Queue(lease.Renewer, Protocol):
     async def send(self, bodies: list[str], *, delay: int = 0) -> None:
         """Put new messages into the same queue, to be seen after `delay` seconds, 900 at most."""
 
-    async def bury(self, body: str, *, reason: str, detail: str, message_id: str) -> bool:
-        """Copy to the dead-letter queue; False where there is none."""
+    async def bury(self, message: Message, body: str, *, reason: str, detail: str) -> bool:
+        """Copy to the message's dead-letter queue, with this body; False where there is none."""
 
 
 class Pipeline(Protocol):
@@ -104,11 +105,19 @@ class Pulse:
         return self.moved_at is not None and self.clock() - self.moved_at <= within
 
 
+class Sender(Protocol):
+    """A queue that others work off."""
+
+    async def send(self, bodies: list[str], *, delay: int = 0) -> None:
+        """Put new messages into it, to be seen after `delay` seconds, 900 at most."""
+
+
 @dataclass(kw_only=True)
 class Worker:
-    """A pool of slots over one queue."""
+    """A pool of slots over one queue; `heavy` is where jobs go that its pipeline does not take."""
 
     queue: Queue
+    heavy: Sender | None = None
     pipeline: Pipeline
     terms: Terms
     pulse: Pulse
@@ -251,13 +260,18 @@ class Worker:
                 await self.queue.release(message, after)
             case DeadLetter(reason=reason, detail=detail, publish_failed=failed):
                 body = jobs.envelope(_again(job)) if failed and job else message.body
-                buried = await self.queue.bury(body, reason=reason, detail=detail, message_id=message.id)
+                buried = await self.queue.bury(message, body, reason=reason, detail=detail)
                 if failed and job:
                     await self.pipeline.give_up(job, message)
                 if buried:
                     await self.queue.delete(message)
                 else:
                     await self.queue.release(message, outcome.MAX_BACKOFF)
+            case Forward():
+                assert self.heavy, "only a pipeline beside a heavy queue refuses a job"
+                assert job
+                await self.heavy.send([jobs.envelope(job)])
+                await self.queue.delete(message)
             case Abandon():
                 metrics.lost_leases.inc()
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from service.core import sniff
 from service.core.outcome import Conflict, Superseded
-from service.runtime.ports import Head, Sibling, Stored
+from service.runtime.ports import Head, Look, Sibling, Stored, anything
 
 _HALF = ".~"  # what the name of a file begins with until it is written; no product, record or alias has such a name
 
@@ -36,15 +37,21 @@ class LocalUploads:
         found = [await self.head(bucket, one) for one in self._files if one.startswith(f"{key}.")]
         return [Sibling(key=one.key, etag=one.etag) for one in found if one]
 
-    async def fetch(self, head: Head, path: Path) -> None:
-        """Copy the file, so that no decoder ever sees the original.
+    async def fetch(self, head: Head, path: Path, *, look: Look = anything) -> None:
+        """Copy the file, so that no decoder ever sees the original, once `look` has seen its beginning.
 
         :raises Superseded: when it is another file by now, or none.
         """
         with suppress(FileNotFoundError):
+            look(_beginning(self._files[head.key]))
             await asyncio.to_thread(shutil.copyfile, self._files[head.key], path)
         if await self.head(head.bucket, head.key) != head:
             raise Superseded(f"{head.key} changed while it was read")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(sniff.HEAD_BYTES)
 
 
 class FolderStore:

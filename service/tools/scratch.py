@@ -41,15 +41,19 @@ class Scratch:
         if self._lock:
             self._lock.close()
 
-    @contextmanager
-    def job(self, size: int = 0) -> Iterator[Path]:
-        """A fresh directory that only this user can read, for a source of `size` bytes and what is made of it.
+    def check(self, size: int) -> None:
+        """See that there is room for a source of `size` bytes and what is made of it.
 
         :raises Crowded: when the disk has no room for that now.
         """
         assert self._folder, "entered"
         if shutil.disk_usage(self._folder).free < size * _ROOM:
             raise Crowded(f"{self._root} has no room for a source of {size:,} bytes and its renditions")
+
+    @contextmanager
+    def job(self) -> Iterator[Path]:
+        """A fresh directory that only this user can read."""
+        assert self._folder, "entered"
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._folder))
         try:
             yield folder

@@ -15,6 +15,7 @@ from service.runtime import worker
 from service.runtime.lease import Message
 from tests.fakes import Clock, FakeQueue
 
+M1 = Message(id="m-1", receipt="", body="", receive_count=1, queue="")
 VISIBILITY = 2  # seconds: long enough for a slow machine to call in between
 
 
@@ -240,7 +241,7 @@ async def test_a_stale_receipt_has_no_power_over_the_next_lease() -> None:
 
 async def test_a_buried_message_says_why(bench: Bench) -> None:
     """Body, reason, detail and the message's id go to the dead letters."""
-    assert await bench.queue.bury("the body", reason="poison", detail="it is not JSON", message_id="m-1")
+    assert await bench.queue.bury(M1, "the body", reason="poison", detail="it is not JSON")
     expected = {"body": "the body", "reason": "poison", "detail": "it is not JSON", "message_id": "m-1"}
     assert [expected] == await bench.buried()
 
@@ -248,7 +249,7 @@ async def test_a_buried_message_says_why(bench: Bench) -> None:
 async def test_without_dead_letters_nothing_is_buried(sqs_client: Any, own: Queues) -> None:
     """The worker is told so."""
     bench = real(sqs_client, own, dead_letters=False)
-    assert not await bench.queue.bury("the body", reason="poison", detail="", message_id="m-1")
+    assert not await bench.queue.bury(M1, "the body", reason="poison", detail="")
     assert [] == await bench.buried()
 
 
@@ -260,14 +261,14 @@ async def test_without_dead_letters_nothing_is_buried(sqs_client: Any, own: Queu
 async def test_sqs_takes_any_detail(detail: str, expected: str, sqs_client: Any, own: Queues) -> None:
     """What it does not accept in an attribute is replaced, and what is too long is cut."""
     bench = real(sqs_client, own)
-    await bench.queue.bury("the body", reason="poison", detail=detail, message_id="m-1")
+    await bench.queue.bury(M1, "the body", reason="poison", detail=detail)
     assert [expected] == [dead["detail"] for dead in await bench.buried()]
 
 
 async def test_sqs_takes_no_detail(sqs_client: Any, own: Queues) -> None:
     """An attribute must not be empty: it is left out."""
     bench = real(sqs_client, own)
-    await bench.queue.bury("the body", reason="poison", detail="", message_id="m-1")
+    await bench.queue.bury(M1, "the body", reason="poison", detail="")
     assert [{"body": "the body", "reason": "poison", "message_id": "m-1"}] == await bench.buried()
 
 
@@ -281,7 +282,7 @@ async def test_a_queue_that_is_not_there_is_a_wrong_setting(call: str, sqs_clien
         "receive": lambda: queue.receive(1),
         "extend": lambda: queue.extend(message, 30),
         "send": lambda: queue.send(["a"]),
-        "bury": lambda: queue.bury("a", reason="poison", detail="", message_id="m"),
+        "bury": lambda: queue.bury(message, "a", reason="poison", detail=""),
     }
     with pytest.raises(Misconfigured):
         await calls[call]()

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.resources import REGION, Client, Resources
 from service.aws import s3
-from service.core.outcome import Misconfigured, Superseded, Unavailable
+from service.core.outcome import Elsewhere, Misconfigured, Superseded, Unavailable
 from service.runtime import ports
 from tests.fakes import FakeUploads
 
@@ -275,3 +275,24 @@ async def test_a_missing_bucket_is_no_deleted_upload(s3_client: Any) -> None:
     """HEAD answers 404 for both; only the one withdraws what was published."""
     with pytest.raises(Misconfigured, match="no input bucket"):
         await s3.Uploads(s3_client, owner=None).head(f"nowhere-{uuid4().hex}", "a.jpg")
+
+
+@pytest.mark.parametrize("size", [0, 10, 4096, 3_000_000])
+async def test_the_beginning_is_seen_first(size: int, plain: Bucket, tmp_path: Path) -> None:
+    """The first 4096 bytes, or all that there are; what is saved is the whole."""
+    body, seen = bytes(n % 251 for n in range(size)), []
+    plain.put("a.mp4", body)
+    await plain.uploads.fetch(await head_of(plain, "a.mp4"), tmp_path / "in", look=seen.append)
+    assert ([body[:4096]], body) == (seen, (tmp_path / "in").read_bytes())
+
+
+async def test_what_is_refused_by_its_beginning_is_not_fetched(plain: Bucket, tmp_path: Path) -> None:
+    """The error is the one of whoever looked."""
+
+    def refuse(_beginning: bytes) -> None:
+        raise Elsewhere("not here")
+
+    plain.put("a.mp4", b"film" * 1_000_000)
+    with pytest.raises(Elsewhere):
+        await plain.uploads.fetch(await head_of(plain, "a.mp4"), tmp_path / "in", look=refuse)
+    assert not (tmp_path / "in").exists()

@@ -179,3 +179,21 @@ def test_any_bytes(magic: bytes, rest: bytes, cut: int):
             assert set() == set(demuxers) & _REACHING
         case reason:
             assert reason in {Reason.EMPTY, Reason.UNSUPPORTED_TYPE}
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"", False),
+        (b"\xff\xd8\xff\xe0", False),
+        (b"%PDF-1.7", False),
+        (b"\x1aE\xdf\xa3", True),
+        (b"\0\0\0\x20ftypisom" + bytes(32), True),
+        (b"\0\0\0\x20ftypavif" + bytes(32), False),
+        (b"ID3\x04" + bytes(100), True),
+        (b"no magic number at all", True),
+    ],
+)
+def test_streams_are_told_from_the_rest(head: bytes, expected: bool) -> None:  # noqa: FBT001 - a case
+    """What only a demuxer can tell counts as a stream; what is refused is none."""
+    assert expected == sniff.is_stream(head)

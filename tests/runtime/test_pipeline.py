@@ -10,7 +10,7 @@ import pytest
 
 from service.core.job import Job, Type
 from service.core.manifest import Manifest, Status
-from service.core.outcome import Crowded, Misconfigured, Reason, Unavailable
+from service.core.outcome import Crowded, Elsewhere, Misconfigured, Reason, Unavailable
 from service.runtime import progress
 from service.runtime.lease import Message
 from tests.fakes import FakeUploads, Wire, film, photo
@@ -531,3 +531,44 @@ async def test_a_job_without_end_is_rejected_once(site: Site) -> None:
     assert manifest
     assert manifest.reason
     assert "time_limit" == manifest.reason.code
+
+
+@pytest.fixture(name="light")
+def _light(tmp_path: Path) -> Site:
+    """Beside a heavy queue: its workers take pictures alone."""
+    return Site(scratch=tmp_path, streams=False)
+
+
+@pytest.mark.parametrize("body", [film(), film(width=0)], ids=["film", "sound"])
+async def test_a_light_worker_leaves_streams_to_others(body: bytes, light: Site) -> None:
+    """It sees the beginning, and neither says nor makes anything."""
+    light.uploads.put(KEY, body)
+    with pytest.raises(Elsewhere):
+        await light.process(KEY)
+    assert ([], {}) == (light.told, light.objects())
+    light.streams = True
+    await light.process(KEY, received("in the heavy queue"))
+    assert light.ready(KEY).serving
+
+
+async def test_a_light_worker_makes_pictures(light: Site) -> None:
+    """And whatever is no media gets its reason here."""
+    light.uploads.put(KEY, photo())
+    light.uploads.put("b.pdf", b"%PDF-1.7")
+    await light.process(KEY)
+    await light.process("b.pdf")
+    assert light.ready(KEY).serving
+    assert "unsupported_type" == reason(light.manifest("b.pdf"))
+
+
+async def test_a_light_worker_does_what_needs_no_source(light: Site) -> None:
+    """A film whose steps all have records is published, told again, or withdrawn, by whoever is asked."""
+    light.streams = True
+    light.uploads.put(KEY, film())
+    await light.process(KEY)
+    light.streams = False
+    wire = await light.process(KEY, type_="reprocess")
+    assert [] == [call for call in wire.calls if call.startswith("fetch")]
+    light.uploads.delete(KEY)
+    await light.process(KEY, received("gone"))
+    assert Status.DELETED is (light.manifest(KEY) or light.ready(KEY)).status

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from service.core import job as jobs
 from service.core.job import Input, Job
-from service.core.outcome import Misconfigured, Reason, Rejected, Superseded, Throttled, Unavailable
+from service.core.outcome import Elsewhere, Misconfigured, Reason, Rejected, Superseded, Throttled, Unavailable
 from service.runtime.lease import Message
 from service.runtime.worker import Pulse, Terms, Worker
 from tests.fakes import Dead, FakePipeline, FakeQueue, Letter
@@ -39,6 +40,7 @@ class Bench:
     slots: int = 3
     drain_seconds: int = 100
     queue: FakeQueue = field(default_factory=lambda: FakeQueue(clock=now, visibility=30, poll_seconds=1))
+    heavy: FakeQueue = field(default_factory=lambda: FakeQueue(clock=now, url="heavy"))
     pipeline: FakePipeline = field(default_factory=FakePipeline)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     busiest: int = 0
@@ -52,7 +54,9 @@ class Bench:
             drain_seconds=self.drain_seconds,
         )
         pulse = Pulse(slots=self.slots, clock=now)
-        self.worker = Worker(queue=self.queue, pipeline=self.pipeline, terms=terms, pulse=pulse, jitter=Highest())
+        self.worker = Worker(
+            queue=self.queue, heavy=self.heavy, pipeline=self.pipeline, terms=terms, pulse=pulse, jitter=Highest()
+        )
         self.queue.wire.before = self._count
 
     async def _count(self, _call: str) -> None:
@@ -503,3 +507,33 @@ async def test_a_worker_beats_with_each_receive() -> None:
 
 async def _down(_call: str) -> None:
     raise Unavailable("no answer")
+
+
+@instantly
+async def test_what_others_take_is_sent_on() -> None:
+    """The job goes to the heavy queue as it was asked for, and nothing is left in this one."""
+    bench = Bench()
+    bench.pipeline.work = failing(Elsewhere("a film"))
+    asked = Job(bucket=BUCKET, key="a.mp4", type="reprocess", cause="redrive", requested_at=datetime.now(UTC))
+    bench.queue.put(jobs.envelope(asked))
+    await bench.run(5)
+    (letter,) = bench.heavy.letters.values()
+    assert ((asked,), {}) == (jobs.read(letter.body), bench.queue.letters)
+    assert ([], []) == (bench.pipeline.failures, bench.queue.dead)
+
+
+@instantly
+async def test_what_cannot_be_sent_on_comes_back() -> None:
+    """It is in one of the queues at every moment."""
+    bench = Bench()
+    bench.pipeline.work = failing(Elsewhere("a film"))
+    failures = [Unavailable("the heavy queue does not answer")]
+
+    async def once(call: str) -> None:
+        if call.startswith("send") and failures:
+            raise failures.pop()
+
+    bench.heavy.wire.before = once
+    bench.put("a.mp4")
+    await bench.run(120)
+    assert (1, {}) == (len(bench.heavy.letters), bench.queue.letters)
