@@ -4,6 +4,7 @@ MediaWorkerError
 ├── Rejected          the file is at fault: published with its reason code, never tried again
 ├── Superseded        the source changed under way: reconcile again
 ├── Conflict          somebody else wrote first (412, 409): reconcile again
+├── Elsewhere         another worker takes such a job: send it on
 ├── Crowded           not now: somebody else is at the key, or the disk is full; no failure of the job
 ├── Overspent         a cap of the recipe refuses to buy it
 ├── Unscreened        nobody could be asked whether it may be shown: it stays out of sight, and is tried again
