@@ -251,7 +251,7 @@ class FakeStore:
 
     def _there(self, key: str) -> bytes:
         if key not in self.objects:
-            raise Unavailable(f"{key}: NoSuchKey")
+            raise Conflict(f"{key}: NoSuchKey")
         return self.objects[key]
 
 

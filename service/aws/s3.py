@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from service.aws import errors
 from service.aws.errors import translated
 from service.core import places, sniff
 from service.core.outcome import Conflict, Misconfigured, Superseded, Unavailable
+from service.core.sources import Listed
 from service.runtime.ports import Head, Look, Sibling, Stored, anything
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _RACES = {
     "NoSuchKey": Conflict,
 }
 _CHANGED = {"PreconditionFailed": Superseded, "412": Superseded, "NoSuchKey": Superseded, "NoSuchVersion": Superseded}
+_GONE = dict.fromkeys(_MISSING, Conflict)
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
 
@@ -67,6 +69,24 @@ class Uploads:
         with translated("ListObjectsV2"):
             page = await self._client.list_objects_v2(Bucket=bucket, Prefix=f"{key}.", **self._owner)
         return [Sibling(key=one["Key"], etag=one["ETag"].strip('"')) for one in page.get("Contents", [])]
+
+    async def listing(self, bucket: str, prefix: str, *, after: str = "") -> AsyncGenerator[Listed, None]:
+        """Every object whose key begins with `prefix` and comes after `after` in UTF-8's order, which is theirs too.
+
+        A page of a thousand is held at a time.
+
+        :raises Misconfigured: when there is no such bucket, or it may not be listed (s3:ListBucket).
+        """
+        this: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, **self._owner}
+        this |= {"StartAfter": after} if after else {}
+        while True:
+            with translated("ListObjectsV2"):
+                page = await self._client.list_objects_v2(**this)
+            for found in page.get("Contents", []):
+                yield _listed(bucket, found)
+            if not page.get("IsTruncated"):
+                return
+            this["ContinuationToken"] = page["NextContinuationToken"]
 
     async def _check_bucket(self, bucket: str) -> None:
         """Tell a missing bucket from a missing object, which HEAD answers alike: nothing is withdrawn for the former.
@@ -173,16 +193,22 @@ class Store:
             raise
 
     async def download(self, key: str, path: Path) -> None:
-        """Get one of our own files."""
-        with translated("GetObject"):
+        """Get one of our own files.
+
+        :raises Conflict: when somebody has deleted it.
+        """
+        with translated("GetObject", _GONE):
             answer = await self._client.get_object(**self._where, Key=key, ChecksumMode="ENABLED")
             await _save(answer["Body"], path)
 
     async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:
-        """Copy one of our own files of `size` bytes to another place, within S3."""
+        """Copy one of our own files of `size` bytes to another place, within S3.
+
+        :raises Conflict: when somebody has deleted it.
+        """
         told: dict[str, Any] = {"ContentType": content_type, "CacheControl": places.cache_control(target)}
         origin: Any = {"Bucket": self._bucket, "Key": source}
-        with translated("CopyObject"):
+        with translated("CopyObject", _GONE):
             if size > _SINGLE_PUT:
                 await self._copy_parts(origin, target, size, told)
                 return
@@ -266,6 +292,18 @@ def _document(key: str, body: bytes) -> dict[str, Any]:
         "CacheControl": places.cache_control(key),
         "ChecksumAlgorithm": "SHA256",
     }
+
+
+def _listed(bucket: str, found: Mapping[str, Any]) -> Listed:
+    """HEAD tells whole seconds alone: so does this, or no version would be the same in both."""
+    modified: datetime = found["LastModified"]
+    return Listed(
+        bucket=bucket,
+        key=found["Key"],
+        etag=found["ETag"].strip('"'),
+        modified=modified.replace(microsecond=0),
+        size=found["Size"],
+    )
 
 
 def _version(version_id: str | None) -> str | None:

@@ -1,7 +1,7 @@
 """The records of one version: which steps are done, and where their files lie."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,9 +143,17 @@ class Ledger:
             return
         there = set(await self.store.keys(self.at.held))
         for record in held:
-            if all(record.folder + file.name in there for file in _files(record)):
+            if _whole(record, there):
                 await self._release(record)
             else:
+                await self._forget(record)
+
+    async def recall(self) -> None:
+        """Forget what somebody has deleted of what was public, to be made again."""
+        public = [record for record in self.records if _files(record) and not places.is_held(record.folder)]
+        there = set(await self.store.keys(self.at.attempts)) if public else set()
+        for record in public:
+            if not _whole(record, there):
                 await self._forget(record)
 
     async def _release(self, record: Record) -> None:
@@ -165,7 +173,7 @@ class Ledger:
 
     async def _forget(self, record: Record) -> None:
         """The record first: files that none lists are nobody's, but a record must not list what is not there."""
-        log.warning("held_files_are_gone", folder=record.folder)
+        log.warning("files_are_gone", folder=record.folder)
         files = [record.folder + file.name for file in _files(record)]
         await self.store.delete([self.at.record(self.version, record.digest), *files])
         self.records.remove(record)
@@ -173,6 +181,11 @@ class Ledger:
 
 def _files(record: Record) -> list[File]:
     return [file for step in record.steps for file in step.files]
+
+
+def _whole(record: Record, there: Set[str]) -> bool:
+    """Whether all of its files are among these objects."""
+    return all(record.folder + file.name in there for file in _files(record))
 
 
 def _is_evidence(record: Record) -> bool:

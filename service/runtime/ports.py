@@ -78,10 +78,16 @@ class Store(Protocol):
         """Put a file under a key that nobody else writes."""
 
     async def download(self, key: str, path: Path) -> None:
-        """Get one of our own files."""
+        """Get one of our own files.
+
+        :raises Conflict: when somebody has deleted it.
+        """
 
     async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:
-        """Copy one of our own files of `size` bytes to another place."""
+        """Copy one of our own files of `size` bytes to another place.
+
+        :raises Conflict: when somebody has deleted it.
+        """
 
     async def keys(self, prefix: str) -> list[str]:
         """Every key that begins with `prefix`."""

@@ -48,14 +48,17 @@ class Trials:
 
     async def begin(self, attempt: Attempt, page: Page, folder: Path, *, again: bool) -> Trial:
         """Lay out what is known of the version: nothing, where its key was never heard of before."""
+        thorough = again or attempt.job.type == "reprocess"
         ledger = await Ledger.load(
             self.store,
             attempt.at,
             version=attempt.version,
             message=attempt.message,
             made_by=self.performer.versions,
-            first=page.manifest is None and not again,
+            first=page.manifest is None and not thorough,
         )
+        if thorough:
+            await ledger.recall()
         limits, rules = attempt.rules.limits, attempt.rules
         desk = Desk(folder=folder, head=attempt.head, uploads=self.uploads, limits=limits, room=self.room)
         account = self.allowance.for_upload(rules.spend, rules.prices, _bought(ledger))

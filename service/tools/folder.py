@@ -5,7 +5,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,11 +92,13 @@ class FolderStore:
 
     async def download(self, key: str, path: Path) -> None:
         """Get one of our own files."""
-        await asyncio.to_thread(shutil.copyfile, self._root / key, path)
+        with _ours():
+            await asyncio.to_thread(shutil.copyfile, self._root / key, path)
 
     async def copy(self, source: str, target: str, *, content_type: str, size: int) -> None:  # noqa: ARG002 - S3 keeps it
         """Copy one of our own files to another place."""
-        await asyncio.to_thread(_copy, self._root / source, self._root / target)
+        with _ours():
+            await asyncio.to_thread(_copy, self._root / source, self._root / target)
 
     async def link(self, key: str, seconds: int) -> str:  # noqa: ARG002 - a file is there until it is deleted
         """An address that shows the file on this machine."""
@@ -139,6 +142,18 @@ def _put(path: Path, body: bytes) -> None:
         file.write(body)
     Path(file.name).chmod(0o644)
     Path(file.name).replace(path)
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """A file of our own that is not there was there.
+
+    :raises Conflict: for that.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Conflict(f"{error.filename} was deleted") from error
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -155,13 +155,13 @@ async def test_deleting_what_is_not_there_is_no_error(store: Store, area: str) -
 
 
 @pytest.mark.parametrize("call", ["download", "copy"])
-async def test_a_source_that_is_gone_is_an_error(store: Store, area: str, call: str, tmp_path: Path) -> None:
-    """Worth another try: what the worker looked for was swept or deleted meanwhile."""
+async def test_a_source_that_is_gone_is_a_conflict(store: Store, area: str, call: str, tmp_path: Path) -> None:
+    """Somebody has deleted it meanwhile: look again at what there is."""
     calls = {
         "download": lambda: store.download(f"{area}a.webp", tmp_path / "a.webp"),
         "copy": lambda: store.copy(f"{area}a.webp", f"{area}~/a.webp", content_type="image/webp", size=1),
     }
-    with pytest.raises(FileNotFoundError if isinstance(store, FolderStore) else Transient):
+    with pytest.raises(Conflict):
         await calls[call]()
 
 

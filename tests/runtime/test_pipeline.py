@@ -572,3 +572,24 @@ async def test_a_light_worker_does_what_needs_no_source(light: Site) -> None:
     light.uploads.delete(KEY)
     await light.process(KEY, received("gone"))
     assert Status.DELETED is (light.manifest(KEY) or light.ready(KEY)).status
+
+
+@pytest.mark.parametrize(
+    ("manifest", "type_"), [("kept", "reprocess"), ("gone", "reprocess"), ("gone", "process")], ids=str
+)
+@pytest.mark.parametrize("files", ["all", "one"])
+async def test_what_somebody_deleted_is_made_again(manifest: str, type_: Type, files: str, site: Site) -> None:
+    """Records of what is not there are no good; an event alone does not look, as long as the page is there."""
+    site.uploads.put(KEY, photo())
+    await site.process(KEY)
+    before = site.ready(KEY).serving
+    made = sorted(key for key in site.objects() if key.startswith(places(KEY).attempts) and "/~/" not in key)
+    await site.store.delete(made if files == "all" else made[:1])
+    if manifest == "gone":
+        await site.store.delete([places(KEY).manifest])
+    await site.process(KEY, received("again"), type_=type_)
+    after = site.ready(KEY).serving
+    assert before
+    assert after
+    assert [product.alias_url for product in before.products] == [product.alias_url for product in after.products]
+    site.check(KEY)
