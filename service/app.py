@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
@@ -19,6 +20,7 @@ from botocore.exceptions import BotoCoreError
 from service import metrics, recipes
 from service.aws import outcomes, s3, sqs
 from service.aws.rekognition import Rekognition
+from service.aws.task_protection import TaskProtection
 from service.aws.transcribe import Transcribe
 from service.config import Settings
 from service.core.job import Job
@@ -35,6 +37,7 @@ from service.runtime.ports import Outcomes, Store, Uploads
 from service.runtime.publish import Publisher
 from service.runtime.reviews import Reviews
 from service.runtime.screener import Screener
+from service.runtime.shield import Guard, Nobody, Shield
 from service.runtime.steps import Performer
 from service.runtime.tools import Judge, Scribe
 from service.runtime.trial import Trials
@@ -275,6 +278,7 @@ async def run(settings: Settings) -> None:
             pipeline=await _s3_pipeline(settings, aws, rules, here, scratch),
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
+            shield=Shield(guard=await _guard(settings, stack)),
         )
         within = settings.poll_seconds + _POLL_SLACK + MAX_PAUSE
         with _blaming("MEDIA_HTTP_HOST or MEDIA_HTTP_PORT"):
@@ -325,6 +329,13 @@ async def _queue(settings: Settings, aws: Aws, url: str, *, dead_letters: str | 
         visibility=settings.visibility_seconds,
         poll_seconds=settings.poll_seconds,
     )
+
+
+async def _guard(settings: Settings, stack: AsyncExitStack) -> Guard:
+    """Who has to be asked to spare this worker: ECS, in a task of its."""
+    if settings.ecs_agent_uri is None:
+        return Nobody()
+    return TaskProtection(await stack.enter_async_context(aiohttp.ClientSession()), uri=settings.ecs_agent_uri)
 
 
 async def _heavy(settings: Settings, aws: Aws) -> sqs.Queue | None:

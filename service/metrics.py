@@ -1,9 +1,17 @@
 """Every metric that the service has, by name. Never a key, a bucket or a tenant as a label."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.samples import Sample
+
+from service.core.emf import Labels, Series
 
 REGISTRY = CollectorRegistry()
 
+_MIB = 1 << 20
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800, 7200)
 
 jobs = Counter(
@@ -30,6 +38,13 @@ bytes_written = Counter("media_bytes_written", "Bytes of products stored.", regi
 media_seconds = Counter("media_media_seconds", "Seconds of video and sound published.", ["kind"], registry=REGISTRY)
 child_kills = Counter("media_child_kills", "Decoders that were stopped, by cause.", ["cause"], registry=REGISTRY)
 cpu_seconds = Counter("media_child_cpu_seconds", "CPU seconds that decoders and encoders took.", registry=REGISTRY)
+child_memory = Histogram(
+    "media_child_peak_memory_bytes",
+    "The most memory that a decoder or encoder held, by what the kernel says when it has ended.",
+    buckets=[size * _MIB for size in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768)]
+    + [size * 1024 * _MIB for size in (1, 1.5, 2, 3, 4, 6, 8)],
+    registry=REGISTRY,
+)
 forged = Counter("media_forged_messages", "Messages that named a bucket or key that is not ours.", registry=REGISTRY)
 poisoned = Counter("media_poison_messages", "Messages that could not be understood.", registry=REGISTRY)
 lost_leases = Counter("media_lost_leases", "Jobs that were stopped because their message was gone.", registry=REGISTRY)
@@ -60,3 +75,29 @@ busy = Gauge("media_slots_busy", "How many jobs are running.", registry=REGISTRY
 def render() -> bytes:
     """All of them in Prometheus' text format."""
     return generate_latest(REGISTRY)
+
+
+def snapshot() -> tuple[Series, ...]:
+    """All of them as they stand now."""
+    return tuple(series for family in REGISTRY.collect() for series in _series(family))
+
+
+def _series(family: Metric) -> Iterator[Series]:
+    """A family's series; when each was made, which Prometheus counts too, is left out."""
+    by_labels: dict[Labels, list[Sample]] = defaultdict(list)
+    for sample in family.samples:
+        by_labels[tuple((name, value) for name, value in sample.labels.items() if name != "le")].append(sample)
+    for labels, samples in by_labels.items():
+        match family.type:
+            case "counter" | "gauge" as kind:
+                (value,) = (one.value for one in samples if not one.name.endswith("_created"))
+                yield Series(name=family.name, kind=kind, labels=labels, value=value)
+            case "histogram" as kind:
+                (total,) = (one.value for one in samples if one.name.endswith("_sum"))
+                yield Series(name=family.name, kind=kind, labels=labels, value=total, buckets=_buckets(samples))
+
+
+def _buckets(samples: list[Sample]) -> tuple[tuple[float, float], ...]:
+    """How many observations lie in each bucket alone: Prometheus counts what lies below its bound."""
+    bounds = [(float(one.labels["le"]), one.value) for one in samples if one.name.endswith("_bucket")]
+    return tuple((top, count - below) for (_, below), (top, count) in pairwise([(0.0, 0.0), *bounds]))

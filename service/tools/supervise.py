@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
+from service import metrics
 from service.core.outcome import Interrupted, Misconfigured
 from service.tools.drain import Drain, Kept, Lines, Tail
 from service.tools.family import FAMILY
@@ -143,6 +144,7 @@ class Child:
         _, status, usage = os.wait4(pid, 0)
         self._pid = None
         FAMILY.awaited.discard(pid)  # what is left of its session are strays now
+        metrics.child_memory.observe(usage.ru_maxrss * KIBIBYTE)
         return os.waitstatus_to_exitcode(status), Usage(
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             max_rss_bytes=usage.ru_maxrss * KIBIBYTE,

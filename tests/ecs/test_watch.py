@@ -7,12 +7,13 @@ import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import metrics
+from tests.ecs.dashboard import LANES, everything, shown
 from tests.ecs.looking import at, listed
 from tests.ecs.math import evaluate
-from tests.ecs.templates import FULL, ROOT, stacks
+from tests.ecs.templates import ROOT, stacks
 
 OURS = {one._name: tuple(one._labelnames) for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)}
-ALL = [*stacks("small", **FULL), *stacks("private", **FULL)]
+ALL = everything()
 ALARMS = {
     properties["AlarmName"].removeprefix("media-prod-"): properties
     for stack in ALL
@@ -21,40 +22,23 @@ ALARMS = {
 DASHBOARD = next(
     json.loads(properties["DashboardBody"]) for stack in ALL for _, properties in stack.of("AWS::CloudWatch::Dashboard")
 )
-LANES = {"light", "heavy"}
-
-
-def _shown():
-    """(metric, label or None) of each line of the dashboard that is ours."""
-    for widget in DASHBOARD["widgets"]:
-        for row in widget["properties"].get("metrics", []):
-            if isinstance(row[0], dict):
-                schema, name, stage = re.fullmatch(
-                    r"SEARCH\('\{([^}]*)\} MetricName=\"(\w+)\" Stage=\"(\w+)\"', '\w+', 300\)", row[0]["expression"]
-                ).groups()
-                assert (schema.split(",")[:3], stage) == (["MediaWorker", "Stage", "Lane"], "prod")
-                yield name, schema.split(",")[3]
-            elif row[0] == "MediaWorker":
-                assert row[2:5] == ["Stage", "prod", "Lane"]
-                assert row[5] in LANES
-                yield row[1], None
 
 
 def test_the_dashboard_shows_every_metric_and_no_other():
     """Both ways: a metric that is added has to be shown, one that is gone is shown no more."""
-    assert {name for name, _ in _shown()} == set(OURS)
+    assert {name for name, _ in shown()} == set(OURS)
 
 
 def test_the_dashboard_asks_for_labels_as_they_are():
     """By each label that a metric has, since the emitter sends one label at a time; without one where it has none."""
-    shown = {name: {label for one, label in _shown() if one == name} for name in OURS}
-    assert shown == {name: set(labels) or {None} for name, labels in OURS.items()}
+    labels_of = {name: {label for one, label in shown() if one == name} for name in OURS}
+    assert labels_of == {name: set(labels) or {None} for name, labels in OURS.items()}
 
 
 def test_the_dashboard_shows_every_alarm():
     """Those that reach a person, and those that scale."""
-    shown = {arn.rpartition("media-prod-")[2] for arn in DASHBOARD["widgets"][0]["properties"]["alarms"]}
-    assert shown == set(ALARMS)
+    listed_ = {arn.rpartition("media-prod-")[2] for arn in DASHBOARD["widgets"][0]["properties"]["alarms"]}
+    assert listed_ == set(ALARMS)
 
 
 def _metrics_of(alarm):
@@ -94,7 +78,7 @@ FIRES = {
     "dead-backfill": [{"value": 1}],
     "old-intake": [{"age": 16 * 60}],
     "old-heavy": [{"age": 241 * 60}],
-    "stalled-light": [{"waiting": 3}, {"waiting": 3, "done": 0}],
+    "stalled-light": [{"waiting": 3}, {"waiting": 3, "done": 0, "forwarded": 0}],
     "stalled-heavy": [{"waiting": 1}],
     "memory": [{"light": 5}, {"light": 2, "heavy": 3}],
     "forged": [{"light": 1}, {"heavy": 1}],
@@ -113,7 +97,7 @@ SILENT = {
     "dead-backfill": [{"value": 0}],
     "old-intake": [{}, {"age": 15 * 60}],
     "old-heavy": [{}, {"age": 240 * 60}],
-    "stalled-light": [{}, {"waiting": 3, "done": 1}, {"waiting": 0}],
+    "stalled-light": [{}, {"waiting": 3, "done": 1}, {"waiting": 3, "forwarded": 1}, {"waiting": 0}],
     "stalled-heavy": [{}, {"waiting": 1, "done": 1}],
     "memory": [{}, {"light": 4}],
     "forged": [{}, {"light": 0}],
