@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     http_host: str = Field(default="127.0.0.1", description="address of /healthz, /readyz and /metrics")
     http_port: int = Field(default=8080, ge=0, le=65_535)
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    ecs_agent_uri: str | None = Field(default=None, validation_alias="ECS_AGENT_URI")
     aws_region: str = Field(default="us-east-1", validation_alias="AWS_REGION")
     aws_endpoint_url: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL")
     aws_endpoint_url_rekognition: str | None = Field(default=None, validation_alias="AWS_ENDPOINT_URL_REKOGNITION")

@@ -26,6 +26,7 @@ from service.core.outcome import (
 from service.logs import bound, log
 from service.runtime import lease
 from service.runtime.lease import Message
+from service.runtime.shield import Shield
 
 T = TypeVar("T")
 
@@ -121,18 +122,31 @@ class Worker:
     pipeline: Pipeline
     terms: Terms
     pulse: Pulse
+    shield: Shield = field(default_factory=Shield)
     jitter: random.Random = field(default_factory=random.Random)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then drain: nothing is received any more, what runs may finish."""
+        """Work until `stop` is set, then drain: nothing is received any more, what runs may finish.
+
+        A worker that is told to leave receives nothing more either, but finishes what runs in its own time.
+        """
         metrics.slots.set(self.terms.slots)
+        stopped = asyncio.ensure_future(_moment(stop))
+        async with self.shield.kept():
+            await self._work(stop)
+            if not stop.is_set():
+                await self._leave(stop)
+        await self._drain(until=await stopped + self.terms.drain_seconds)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         room = asyncio.Semaphore(self.terms.slots)
         pause = 0.0
         self.pulse.beat(polled=False)
-        stopped = asyncio.ensure_future(_moment(stop))
         while not stop.is_set():
             taken = await self._take(room, stop)
+            if taken and not await self.shield.up():
+                return
             messages: list[Message] = []
             try:
                 messages = await self.queue.receive(taken) if taken else []
@@ -146,9 +160,17 @@ class Worker:
                 room.release()
             for message in messages:
                 self._start(message, room, stopping=stop.is_set())
+            if not self._running:
+                await self.shield.down()
             if pause:
                 await _first(stop.wait(), asyncio.sleep(pause * self.jitter.random()))
-        await self._drain(until=await stopped + self.terms.drain_seconds)
+
+    async def _leave(self, stop: asyncio.Event) -> None:
+        self.pulse.draining = True
+        log.info("leaving", running=len(self._running))
+        if self._running:
+            await _first(asyncio.wait(self._running), stop.wait())
+        stop.set()
 
     async def _take(self, room: asyncio.Semaphore, stop: asyncio.Event) -> int:
         """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop."""
