@@ -29,13 +29,13 @@ from service.core.recipe import Recipe
 from service.logs import log
 from service.runtime.allowance import Allowance
 from service.runtime.captioner import Captioner
-from service.runtime.desk import Room
 from service.runtime.examine import Examiner
 from service.runtime.moderation import Moderator
 from service.runtime.pipeline import Pipeline
 from service.runtime.ports import Outcomes, Store, Uploads
 from service.runtime.publish import Publisher
 from service.runtime.reviews import Reviews
+from service.runtime.room import Room
 from service.runtime.screener import Screener
 from service.runtime.shield import Guard, Nobody, Shield
 from service.runtime.steps import Performer
@@ -184,11 +184,11 @@ def pipeline(
     public_url: str,
     rates: Mapping[str, float] = MappingProxyType({}),
     several_buckets: bool = False,
-    streams: bool = True,
+    room: Room | None = None,
     job_seconds: float = 39_600,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
-    """The pipeline over the given places and tools; without `streams`, video and sound are left to others."""
+    """The pipeline over the given places and tools; `room` is what its jobs share, of the scratch disk by default."""
     captioner = Captioner(films=tools.films, reader=tools.reader, scribes=tools.scribes, store=store)
     trials = Trials(
         uploads=uploads,
@@ -202,7 +202,8 @@ def pipeline(
             }
         ),
         allowance=Allowance(store=store, rates=rates),
-        room=Room(check=scratch.check, streams=streams),
+        room=room or Room(free=scratch.free),
+        scratch=scratch.job,
         public_url=public_url,
     )
     return Pipeline(
@@ -212,7 +213,6 @@ def pipeline(
         trials=trials,
         reviews=Reviews(store=store),
         recipe=rules,
-        scratch=scratch.job,
         several_buckets=several_buckets,
         job_seconds=job_seconds,
         on_progress=on_progress,
@@ -272,10 +272,12 @@ async def run(settings: Settings) -> None:
                 whisper=settings.whisper_model,
             )
         )
+        room = Room(free=scratch.free, streams=settings.heavy_queue_url is None)
         worker = Worker(
+            room=room,
             queue=await _queues(settings, aws),
             heavy=await _heavy(settings, aws),
-            pipeline=await _s3_pipeline(settings, aws, rules, here, scratch),
+            pipeline=await _s3_pipeline(settings, aws, rules, here, scratch=scratch, room=room),
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
             shield=Shield(guard=await _guard(settings, stack)),
@@ -356,7 +358,9 @@ async def sender(settings: Settings, aws: Aws, url: str) -> sqs.Queue:
     )
 
 
-async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, here: Tools, scratch: Scratch) -> Pipeline:
+async def _s3_pipeline(
+    settings: Settings, aws: Aws, rules: Recipe, here: Tools, *, scratch: Scratch, room: Room
+) -> Pipeline:
     client = await aws.client("s3", DATA)
     store = s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner)
     told = await outcomes.connect(aws.stack, aws.session, settings.outcome_target, config=CONTROL, **aws.where)
@@ -368,7 +372,7 @@ async def _s3_pipeline(settings: Settings, aws: Aws, rules: Recipe, here: Tools,
         rules=rules,
         rates={"rekognition_image": settings.rekognition_rate, "transcribe_minute": settings.transcribe_rate},
         scratch=scratch,
-        streams=settings.heavy_queue_url is None,
+        room=room,
         public_url=settings.public_url,
         several_buckets=settings.several_buckets,
         job_seconds=settings.job_seconds,

@@ -7,11 +7,9 @@ of it; the difference is worked off, and written with a condition on what was re
 import asyncio
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from service.core import gate, outcome, places, sidecar
 from service.core.job import Ended, Job, Later
@@ -56,7 +54,6 @@ class Pipeline:
     trials: Trials
     reviews: Reviews
     recipe: Recipe
-    scratch: Callable[[], AbstractContextManager[Path]]
     several_buckets: bool
     job_seconds: float
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
@@ -146,8 +143,7 @@ class Pipeline:
         until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            with self.scratch() as folder:
-                trial = await self.trials.begin(attempt, page, folder, again=again)
+            async with self.trials.begun(attempt, page, again=again) as trial:
                 result = await self._make(trial, page, until)
                 await self._publish(attempt, page, result, again=again)
                 return await self._caption(trial, page, result, until) if result.later else None

@@ -1,6 +1,8 @@
 """One try at a version: what it is, whether it may be shown, and everything that is to be made of it."""
 
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,13 +14,14 @@ from service.logs import log
 from service.runtime import surroundings
 from service.runtime.allowance import Account, Allowance
 from service.runtime.attempt import Attempt, Result
-from service.runtime.desk import Desk, Room
+from service.runtime.desk import Desk
 from service.runtime.examine import Examiner
 from service.runtime.ledger import Ledger
 from service.runtime.moderation import Moderator
 from service.runtime.page import Page
 from service.runtime.ports import Store, Uploads
 from service.runtime.progress import Progress
+from service.runtime.room import Room
 from service.runtime.steps import Performer
 
 
@@ -44,10 +47,29 @@ class Trials:
     moderator: Moderator
     allowance: Allowance
     room: Room
+    scratch: Callable[[], AbstractContextManager[Path]]
     public_url: str
 
-    async def begin(self, attempt: Attempt, page: Page, folder: Path, *, again: bool) -> Trial:
-        """Lay out what is known of the version: nothing, where its key was never heard of before."""
+    @asynccontextmanager
+    async def begun(self, attempt: Attempt, page: Page, *, again: bool) -> AsyncIterator[Trial]:
+        """A try with a scratch folder of its own, which is gone afterwards."""
+        desk = None
+        try:
+            with self.scratch() as folder:
+                desk = Desk(
+                    folder=folder,
+                    head=attempt.head,
+                    uploads=self.uploads,
+                    limits=attempt.rules.limits,
+                    room=self.room,
+                )
+                yield await self._laid_out(attempt, page, desk, again=again)
+        finally:
+            if desk:
+                desk.clear()
+
+    async def _laid_out(self, attempt: Attempt, page: Page, desk: Desk, *, again: bool) -> Trial:
+        """What is known of the version: nothing, where its key was never heard of before."""
         thorough = again or attempt.job.type == "reprocess"
         ledger = await Ledger.load(
             self.store,
@@ -59,9 +81,7 @@ class Trials:
         )
         if thorough:
             await ledger.recall()
-        limits, rules = attempt.rules.limits, attempt.rules
-        desk = Desk(folder=folder, head=attempt.head, uploads=self.uploads, limits=limits, room=self.room)
-        account = self.allowance.for_upload(rules.spend, rules.prices, _bought(ledger))
+        account = self.allowance.for_upload(attempt.rules.spend, attempt.rules.prices, _bought(ledger))
         return Trial(attempt=attempt, desk=desk, ledger=ledger, account=account)
 
     async def make(self, trial: Trial, progress: Progress) -> Result:

@@ -26,6 +26,7 @@ from service.core.outcome import (
 from service.logs import bound, log
 from service.runtime import lease
 from service.runtime.lease import Message
+from service.runtime.room import Room
 from service.runtime.shield import Shield
 
 T = TypeVar("T")
@@ -93,6 +94,7 @@ class Pulse:
     moved_at: float | None = None
     answered: bool = False
     draining: bool = False
+    waiting: bool = False  #: for room on the disk, which running jobs will give back
 
     def beat(self, *, polled: bool) -> None:
         """The loop has turned; `polled` when the queue has answered."""
@@ -100,8 +102,8 @@ class Pulse:
         self.answered |= polled
 
     def alive(self, *, within: float) -> bool:
-        """Whether the loop turned in the last `within` seconds, or every slot is busy."""
-        if self.busy >= self.slots or self.draining:
+        """Whether the loop turned in the last `within` seconds, or has to wait for jobs: all it has, or their room."""
+        if self.busy >= self.slots or self.draining or self.waiting:
             return True
         return self.moved_at is not None and self.clock() - self.moved_at <= within
 
@@ -123,6 +125,7 @@ class Worker:
     terms: Terms
     pulse: Pulse
     shield: Shield = field(default_factory=Shield)
+    room: Room = field(default_factory=Room)
     jitter: random.Random = field(default_factory=random.Random)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -173,7 +176,15 @@ class Worker:
         stop.set()
 
     async def _take(self, room: asyncio.Semaphore, stop: asyncio.Event) -> int:
-        """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop."""
+        """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop.
+
+        None either while a job waits for room on the disk: what is received would only wait behind it.
+        """
+        self.pulse.waiting = not self.room.enough.is_set()
+        came = await _first(self.room.enough.wait(), stop.wait())
+        self.pulse.waiting = False
+        if not came:
+            return 0
         if not await _first(room.acquire(), stop.wait()):
             return 0
         taken = 1

@@ -8,11 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
-from service.core.outcome import Crowded
-
 _PREFIX = "worker-"
 _LOCK = ".lock"
-_ROOM = 3  # times the source: itself, its renditions, and a progressive copy of one
 
 
 class Scratch:
@@ -41,14 +38,9 @@ class Scratch:
         if self._lock:
             self._lock.close()
 
-    def check(self, size: int) -> None:
-        """See that there is room for a source of `size` bytes and what is made of it.
-
-        :raises Crowded: when the disk has no room for that now.
-        """
-        assert self._folder, "entered"
-        if shutil.disk_usage(self._folder).free < size * _ROOM:
-            raise Crowded(f"{self._root} has no room for a source of {size:,} bytes and its renditions")
+    def free(self) -> int:
+        """Bytes that are free on its disk."""
+        return shutil.disk_usage(self._root).free
 
     @contextmanager
     def job(self) -> Iterator[Path]:

@@ -17,13 +17,13 @@ from service.core.recipe import Recipe
 from service.core.record import Outcome, Product, Record
 from service.runtime.allowance import Allowance
 from service.runtime.captioner import Captioner
-from service.runtime.desk import Room
 from service.runtime.examine import Examiner
 from service.runtime.lease import Message
 from service.runtime.moderation import Moderator
 from service.runtime.pipeline import Pipeline
 from service.runtime.publish import Publisher
 from service.runtime.reviews import Reviews
+from service.runtime.room import Room
 from service.runtime.screener import Screener
 from service.runtime.steps import Performer
 from service.runtime.trial import Trials
@@ -79,7 +79,7 @@ class Site:
     store: FakeStore = field(default_factory=FakeStore)
     outcomes: FakeOutcomes = field(default_factory=FakeOutcomes)
     judge: FakeJudge = field(default_factory=FakeJudge)
-    streams: bool = True  #: whether its workers take video and sound
+    room: Room = field(default_factory=Room)
     scribe: FakeScribe = field(default_factory=FakeScribe)
 
     def pipeline(self, wire: Wire | None = None, recipe: Recipe | None = None) -> Pipeline:
@@ -94,7 +94,6 @@ class Site:
             trials=self._trials(wire, store),
             reviews=Reviews(store=store),
             recipe=recipe or rules(),
-            scratch=self._job,
             several_buckets=False,
             job_seconds=60,
         )
@@ -111,7 +110,8 @@ class Site:
             performer=Performer(pictures=pictures, films=films, captioner=captioner, versions={"fake": "1"}),
             moderator=Moderator(screeners={judge.name: Screener(judge=judge, pictures=pictures, films=films)}),
             allowance=Allowance(store=store, rates={}),
-            room=Room(streams=self.streams),
+            room=self.room,
+            scratch=self._job,
             public_url=PUBLIC_URL,
         )
 

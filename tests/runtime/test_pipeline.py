@@ -13,6 +13,7 @@ from service.core.manifest import Manifest, Status
 from service.core.outcome import Crowded, Elsewhere, Misconfigured, Reason, Unavailable
 from service.runtime import progress
 from service.runtime.lease import Message
+from service.runtime.room import Room
 from tests.fakes import FakeUploads, Wire, film, photo
 from tests.runtime.site import S3_CALLS, TOOL_CALLS, Site, job, places, received, rules
 
@@ -536,7 +537,7 @@ async def test_a_job_without_end_is_rejected_once(site: Site) -> None:
 @pytest.fixture(name="light")
 def _light(tmp_path: Path) -> Site:
     """Beside a heavy queue: its workers take pictures alone."""
-    return Site(scratch=tmp_path, streams=False)
+    return Site(scratch=tmp_path, room=Room(streams=False))
 
 
 @pytest.mark.parametrize("body", [film(), film(width=0)], ids=["film", "sound"])
@@ -546,7 +547,7 @@ async def test_a_light_worker_leaves_streams_to_others(body: bytes, light: Site)
     with pytest.raises(Elsewhere):
         await light.process(KEY)
     assert ([], {}) == (light.told, light.objects())
-    light.streams = True
+    light.room.streams = True
     await light.process(KEY, received("in the heavy queue"))
     assert light.ready(KEY).serving
 
@@ -563,10 +564,10 @@ async def test_a_light_worker_makes_pictures(light: Site) -> None:
 
 async def test_a_light_worker_does_what_needs_no_source(light: Site) -> None:
     """A film whose steps all have records is published, told again, or withdrawn, by whoever is asked."""
-    light.streams = True
+    light.room.streams = True
     light.uploads.put(KEY, film())
     await light.process(KEY)
-    light.streams = False
+    light.room.streams = False
     wire = await light.process(KEY, type_="reprocess")
     assert [] == [call for call in wire.calls if call.startswith("fetch")]
     light.uploads.delete(KEY)

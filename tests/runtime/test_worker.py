@@ -14,6 +14,7 @@ from service.core import job as jobs
 from service.core.job import Input, Job
 from service.core.outcome import Elsewhere, Misconfigured, Reason, Rejected, Superseded, Throttled, Unavailable
 from service.runtime.lease import Message
+from service.runtime.room import Room
 from service.runtime.worker import Pulse, Terms, Worker
 from tests.fakes import Dead, FakePipeline, FakeQueue, Letter
 from tests.runtime.instant import instantly, now
@@ -77,6 +78,11 @@ class Bench:
         """The one message that is left."""
         (left,) = self.queue.letters.values()
         return left
+
+    def letter_of(self, key: str) -> Letter:
+        """The message about a key."""
+        (found,) = [letter for letter in self.queue.letters.values() if f'"{key}"' in letter.body]
+        return found
 
     @property
     def settled(self) -> list[str]:
@@ -537,3 +543,27 @@ async def test_what_cannot_be_sent_on_comes_back() -> None:
     bench.put("a.mp4")
     await bench.run(120)
     assert (1, {}) == (len(bench.heavy.letters), bench.queue.letters)
+
+
+@instantly
+async def test_nothing_is_received_while_a_job_waits_for_room() -> None:
+    """It waits under its lease, and the worker is alive; what is in the queue is there for others."""
+    bench = Bench(slots=3)
+    bench.worker.room = Room(free=lambda: 300)
+
+    async def work(job: Job) -> None:
+        await bench.worker.room.wait(60)
+        await asyncio.sleep(100)
+        bench.worker.room.give(60)
+
+    bench.pipeline.work = work
+    bench.put("a.mp4", "b.mp4")
+    loop = asyncio.get_running_loop()
+    loop.call_later(50, bench.put, "c.jpg")
+    seen: list[tuple[int, bool]] = []
+    loop.call_later(
+        90, lambda: seen.append((bench.letter_of("c.jpg").receive_count, bench.worker.pulse.alive(within=30)))
+    )
+    await bench.run(1000)
+    assert [(0, True)] == seen
+    assert ["a.mp4", "b.mp4", "c.jpg"] == bench.pipeline.done
