@@ -553,6 +553,16 @@ class FakeFilms:
                 )
             return _SPENT
 
+    async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
+        """As long as its pieces together."""
+        async with self.wire.call("join", target):
+            read = [(folder / name).read_bytes() for name in names]
+            seconds = sum(json.loads(body)["seconds"] for body in read)
+            said = {"name": target, "seconds": seconds, "of": [_etag(body) for body in read]}
+            (folder / target).write_text(json.dumps(said))
+            for name in names:
+                (folder / name).unlink()
+
     async def inspect(self, folder: Path, name: str) -> Found:
         """Sound, and a picture where the name says so."""
         async with self.wire.call("inspect", name):

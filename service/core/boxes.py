@@ -68,6 +68,14 @@ def read_index(read: Read, size: int) -> Index:
         raise ValueError(f"a box is too short for its fields: {error}") from error
 
 
+def begins(read: Read, index: Index) -> Fraction:
+    """The decode time of the first fragment, in seconds (8.8.12)."""
+    first = index.segments[0]
+    moof = _header(read, first.offset, first.offset + first.bytes)
+    start = run(child(_content(read, moof), "traf"), first.offset, Defaults(0, 0, 0)).start
+    return Fraction(start, index.timescale)
+
+
 def _index(read: Read, size: int) -> Index:
     moov, sidx = _front(read, size)
     movie = _content(read, moov)

@@ -7,15 +7,17 @@ pixels and allocations, before its `-i`. File names are constants: no key, title
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import ffmpeg
 
+from service.core import pieces
 from service.core.media import AUDIO_CODECS, VIDEO_CODECS, Clip
 from service.core.plan import Encode
 from service.core.recipe import Limits
 from service.core.sniff import StreamFile
-from service.core.step import Poster, Rendition, Sound
+from service.core.step import Piece, Poster, Rendition, Sound
 
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
 POSTER = "poster.png"
@@ -100,14 +102,46 @@ def encode(group: Encode, limits: Limits) -> list[str]:
     return compiled(ffmpeg.merge_outputs(*outputs))
 
 
+def encode_piece(piece: Piece, clip: Clip, limits: Limits) -> list[str]:
+    """One ffmpeg command that decodes a part of the source and makes that part of every rung.
+
+    The frames are those of the whole: counted on the same grid, from a moment that lies on it.
+    """
+    assert clip.video
+    begin = pieces.sought(piece)
+    seek = {"ss": _seconds(begin)} if begin else {}
+    source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits), **seek)
+    end = {} if piece.frames is None else {"end_frame": piece.lead + piece.frames}
+    frames = (
+        _frames(source, clip)
+        .filter("fps", fps=piece.rungs[0].frame_rate, start_time=0, eof_action="pass")
+        .filter("trim", start_frame=piece.lead, **end)
+        .filter("setpts", "PTS-STARTPTS")
+        .filter_multi_output("split", len(piece.rungs))
+    )
+    outputs = [
+        _written(_scaled(frames[at], rung), rung, pieces.file(piece, rung), begins=pieces.begins(piece))
+        for at, rung in enumerate(piece.rungs)
+    ]
+    return compiled(ffmpeg.merge_outputs(*outputs))
+
+
+def _seconds(moment: Fraction) -> str:
+    """To the microsecond, which is what ffmpeg counts in."""
+    return f"{float(moment):.6f}"
+
+
+def _frames(source: Any, clip: Clip) -> Any:
+    assert clip.video
+    frames = source[str(clip.video.index)]
+    return frames.filter("yadif", deint="interlaced") if clip.video.interlaced else frames
+
+
 def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
     shown = [step for step in steps if isinstance(step, Rendition | Poster)]
     if not shown or clip.video is None:
         return []
-    frames = source[str(clip.video.index)]
-    if clip.video.interlaced:
-        frames = frames.filter("yadif", deint="interlaced")
-    split = frames.filter_multi_output("split", len(shown))
+    split = _frames(source, clip).filter_multi_output("split", len(shown))
     return [
         _rendition(split[at], step) if isinstance(step, Rendition) else _poster(split[at], step)
         for at, step in enumerate(shown)
@@ -116,12 +150,18 @@ def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
 
 def _rendition(frames: Any, step: Rendition) -> Any:
     """`fps` from zero makes a late picture start with the sound; no last frame is dropped for being short."""
-    scaled = (
-        frames.filter("fps", fps=step.frame_rate, start_time=0, eof_action="pass")
-        .filter("scale", step.width, step.height, flags="bicubic")
-        .filter("setsar", 1)
-        .filter("format", "yuv420p")
-    )
+    even = frames.filter("fps", fps=step.frame_rate, start_time=0, eof_action="pass")
+    return _written(_scaled(even, step), step, f"{step.name}.mp4", begins=Fraction(0))
+
+
+def _scaled(frames: Any, step: Rendition) -> Any:
+    scaled = frames.filter("scale", step.width, step.height, flags="bicubic")
+    return scaled.filter("setsar", 1).filter("format", "yuv420p")
+
+
+def _written(frames: Any, step: Rendition, name: str, *, begins: Fraction) -> Any:
+    """A track whose first frame is shown `begins` seconds into the whole."""
+    later = {"output_ts_offset": _seconds(begins)} if begins else {}
     options = {
         "c:v": "libx264",
         "preset": step.preset,
@@ -132,9 +172,9 @@ def _rendition(frames: Any, step: Rendition) -> Any:
         "force_key_frames": f"expr:gte(t,n_forced*{step.gop_seconds:g})",
         "sc_threshold": 0,
         "g": 1000,  # the keyframes are the forced ones, whatever the frame rate
-        "movflags": "+cmaf+frag_keyframe+global_sidx",
+        "movflags": "+cmaf+frag_keyframe+global_sidx" + ("+frag_discont" if begins else ""),
     }
-    return ffmpeg.output(scaled, f"{step.name}.mp4", f="mp4", **options, **stripped())
+    return ffmpeg.output(frames, name, f="mp4", **options, **later, **stripped())
 
 
 def _poster(frames: Any, step: Poster) -> Any:

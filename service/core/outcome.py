@@ -2,6 +2,7 @@
 
 MediaWorkerError
 ├── Rejected          the file is at fault: published with its reason code, never tried again
+├── Unseekable        a long source has to be worked on as a whole: plan again
 ├── Superseded        the source changed under way: reconcile again
 ├── Conflict          somebody else wrote first (412, 409): reconcile again
 ├── Elsewhere         another worker takes such a job: send it on
@@ -59,6 +60,10 @@ class Rejected(MediaWorkerError):
         super().__init__(f"{reason}: {message}")
         self.reason = reason
         self.message = message
+
+
+class Unseekable(MediaWorkerError):
+    """A long source that can't be begun anywhere, whatever its index says: it is to be worked on as a whole."""
 
 
 class Superseded(MediaWorkerError):

@@ -6,13 +6,14 @@ So no two of these keys are equal, and none is a folder of the other, in S3 and 
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import quote, unquote
 
 AREAS = ("media/", "quarantine/", "records/", "work/")
 
-Area = Literal["media", "quarantine"]
+Area = Literal["media", "quarantine", "work"]
 TICKET = "waiting.json"
 
 _RECORD = re.compile(r"[0-9a-f]{40}\.json")
@@ -71,6 +72,11 @@ class Places:
     def ticket(self) -> str:
         """What says that the source waits for a review."""
         return f"{self.held}/{TICKET}"
+
+    @property
+    def parts(self) -> str:
+        """What the folders of pieces begin with, which are there until they are joined."""
+        return f"work/{self.name}/~"
 
     @property
     def aliases(self) -> str:
@@ -147,6 +153,23 @@ def speech_source(name: str) -> str:
 def quota() -> str:
     """Where all workers share what they buy; no name is like it, not even one that is a digest."""
     return "records/~quota.json"
+
+
+def pause() -> str:
+    """What says which queues are paused, to all workers."""
+    return "records/~pause.json"
+
+
+def failures(day: date) -> str:
+    """What the entries begin with of all versions that were rejected or failed on that day (UTC)."""
+    return f"records/~failures/{day.isoformat()}/"
+
+
+def failure(day: date, version: str) -> str:
+    """The entry of one of them. It outlives its source, as the page manifest does, until the bucket's rule for
+    `records/~failures/` deletes it: on which days a version has failed is not known without reading them all.
+    """
+    return f"{failures(day)}{version}.json"
 
 
 def speech_audio(name: str) -> str:

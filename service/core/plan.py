@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from service.core import ladder, step
+from service.core import ladder, pieces, step
 from service.core.media import AudioStream, Clip, Media, Picture
 from service.core.products import SUFFIXES
 from service.core.recipe import Images, Rules
 from service.core.record import StepRecord
 from service.core.step import (
     Package,
+    Piece,
     Placeholder,
     Poster,
     Progressive,
@@ -57,6 +58,24 @@ class Encode:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """One decode of a part of a long clip: one piece, in all rungs that are still to do."""
+
+    clip: Clip
+    piece: Piece
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """No decode: the rungs that these `pieces` are parts of, by the digests of their steps, in order."""
+
+    clip: Clip
+    pieces: tuple[Named, ...]
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Assemble:
     """No decode of the source: what is put together from tracks that are made already."""
 
@@ -78,7 +97,7 @@ class Listen:
     steps: tuple[Named, ...]
 
 
-Group = Draw | Encode | Assemble | Adopt
+Group = Draw | Encode | Cut | Join | Assemble | Adopt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,18 +121,38 @@ NOTHING_BESIDE = Beside()
 
 
 def make(
-    media: Media, rules: Rules, *, version: str, done: Mapping[str, StepRecord], beside: Beside = NOTHING_BESIDE
+    media: Media,
+    rules: Rules,
+    *,
+    version: str,
+    done: Mapping[str, StepRecord],
+    beside: Beside = NOTHING_BESIDE,
+    whole: bool = False,
 ) -> Plan:
-    """The plan for `media` under `rules`; `done` holds the steps that records of this version list, by digest."""
+    """The plan for `media` under `rules`; `done` holds the steps that records of this version list, by digest.
+
+    :param whole: whether even a long video is encoded in one go: it can't be begun anywhere, as was found out.
+    """
     match media:
         case Picture():
             steps = _named(_picture_steps(media, rules.images), version)
             return _plan(steps, [Draw(picture=media, steps=_missing(steps, done))])
         case Clip():
-            return _clip_plan(media, rules, version, done, beside)
+            return _clip_plan(media, rules, _Known(version=version, done=done, beside=beside, whole=whole))
 
 
-def _clip_plan(clip: Clip, rules: Rules, version: str, done: Mapping[str, StepRecord], beside: Beside) -> Plan:
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What is known of a version besides what it is."""
+
+    version: str
+    done: Mapping[str, StepRecord]
+    beside: Beside
+    whole: bool
+
+
+def _clip_plan(clip: Clip, rules: Rules, known: _Known) -> Plan:
+    version, done, beside = known.version, known.done, known.beside
     uploaded = _named(beside.subtitles if clip.sounds or clip.video else (), version)
     heard = _named(_transcripts(clip, rules, beside, [done.get(named.digest) for named in uploaded]), version)
     captions = [named.digest for named in (*uploaded, *heard) if named.digest in done and done[named.digest].captions]
@@ -121,12 +160,29 @@ def _clip_plan(clip: Clip, rules: Rules, version: str, done: Mapping[str, StepRe
     assembled = _named(_assembly(decoded, rules, captions), version)
     groups: list[Group] = [
         Adopt(steps=_missing(uploaded, done)),
-        Encode(clip=clip, steps=_missing(decoded, done)),
+        *_encodes(clip, _missing(decoded, done), known),
         Assemble(steps=_missing(assembled, done)),
     ]
     unheard = _missing(heard, done)
     later = Listen(clip=clip, steps=unheard) if unheard else None
     return _plan((*decoded, *assembled, *uploaded, *heard), groups, later)
+
+
+def _encodes(clip: Clip, missing: tuple[Named, ...], known: _Known) -> list[Group]:
+    """One decode for all; of a long video one a piece, poster and sound apart: neither needs every frame."""
+    rungs = [named for named in missing if isinstance(named.step, Rendition)]
+    if not rungs or known.whole or not pieces.are_worth_it(clip):
+        return [Encode(clip=clip, steps=missing)]
+    cut = _named(pieces.cut(clip, [named.step for named in rungs if isinstance(named.step, Rendition)]), known.version)
+    return [
+        *(Encode(clip=clip, steps=(named,)) for named in missing if named not in rungs),
+        *(
+            Cut(clip=clip, piece=named.step, steps=(named,))
+            for named in _missing(cut, known.done)
+            if isinstance(named.step, Piece)
+        ),
+        Join(clip=clip, pieces=cut, steps=tuple(rungs)),
+    ]
 
 
 def _plan(steps: tuple[Named, ...], groups: Sequence[Group], later: Listen | None = None) -> Plan:

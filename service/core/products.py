@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from service.core import pieces
 from service.core.record import Entry, Role
 from service.core.step import (
     ImageFormat,
     Package,
+    Piece,
     Placeholder,
     Poster,
     Progressive,
@@ -53,6 +55,8 @@ def expected(step: Step) -> tuple[Expected, ...]:
                 Expected(name=f"{name}.m3u8", content_type=HLS),
                 Expected(name=f"{name}-iframes.m3u8", content_type=HLS),
             )
+        case Piece(rungs=rungs):
+            return tuple(Expected(name=pieces.file(step, rung), content_type="video/mp4") for rung in rungs)
         case Sound(name=name):
             return (
                 Expected(name=track_file(step), content_type="audio/mp4"),

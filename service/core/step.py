@@ -14,6 +14,7 @@ EPOCHS = {
     "Variant": 1,
     "Placeholder": 1,
     "Rendition": 1,
+    "Piece": 1,
     "Sound": 1,
     "Poster": 1,
     "Progressive": 1,
@@ -56,6 +57,21 @@ class Rendition:
     max_bit_rate: int
     preset: str
     gop_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Part of a long video in several renditions, to be joined: `frames` at their common rate from frame `first` on.
+
+    None for all that are left. `lead` frames before it are decoded as well and dropped: what is shown when the piece
+    begins may have come long before.
+    """
+
+    number: int
+    first: int
+    frames: int | None
+    lead: int
+    rungs: tuple[Rendition, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +145,9 @@ class Subtitles:
     language: str
 
 
-Step = Variant | Placeholder | Rendition | Sound | Poster | Progressive | Package | Screen | Transcript | Subtitles
+Step = (
+    Variant | Placeholder | Rendition | Piece | Sound | Poster | Progressive | Package | Screen | Transcript | Subtitles
+)
 
 
 def digest(step: Step, *, version: str) -> str:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from service.core import pieces
 from service.core.boxes import Index
 from service.core.media import Clip
-from service.core.outcome import Reason, Rejected, Unavailable
-from service.core.step import Progressive, Rendition, Sound
+from service.core.outcome import Reason, Rejected, Unavailable, Unseekable
+from service.core.step import Piece, Progressive, Rendition, Sound
 
 _LEAST_TOLERANCE = 1.0  # seconds
 _TOLERANCE = 0.02  # of the duration
@@ -29,6 +30,16 @@ def check_progressive(step: Progressive, found: Found, *, seconds: float) -> Non
         raise Unavailable(f"tracks were joined to {found.kinds}, not {expected}")
     if found.duration is None or abs(found.duration - seconds) > max(_LEAST_TOLERANCE, seconds * _TOLERANCE):
         raise Unavailable(f"tracks of {seconds:.1f} s were joined to {found.duration} s")
+
+
+def check_piece(piece: Piece, index: Index) -> None:
+    """Whether a piece has all its frames; the last one has what is left.
+
+    :raises Unseekable: when it has not.
+    """
+    wanted = pieces.lasts(piece)
+    if wanted is not None and abs(index.duration - wanted) >= pieces.frame(piece) / 2:
+        raise Unseekable(f"piece {piece.number} lasts {float(index.duration):.3f} s, not {float(wanted):.3f} s")
 
 
 def check_track(step: Rendition | Sound, index: Index, clip: Clip) -> None:

@@ -149,12 +149,19 @@ class Ledger:
                 await self._forget(record)
 
     async def recall(self) -> None:
-        """Forget what somebody has deleted of what was public, to be made again."""
-        public = [record for record in self.records if _files(record) and not places.is_held(record.folder)]
-        there = set(await self.store.keys(self.at.attempts)) if public else set()
-        for record in public:
-            if not _whole(record, there):
-                await self._forget(record)
+        """Forget what somebody has deleted of what was public, and pieces that were tidied away, to be made again."""
+        for prefix in (self.at.attempts, self.at.parts):
+            mine = [record for record in self.records if _files(record) and record.folder.startswith(prefix)]
+            there = set(await self.store.keys(prefix)) if mine else set()
+            for record in mine:
+                if not _whole(record, there):
+                    await self._forget(record)
+
+    async def retire(self, steps: Set[str]) -> None:
+        """Delete the records and the files of these steps: what they were made for is there."""
+        for record in [one for one in self.records if {step.digest for step in one.steps} <= steps]:
+            await self._drop(record)
+        self.made = [digest for digest in self.made if digest not in steps]
 
     async def _release(self, record: Record) -> None:
         public = record.model_copy(update={"folder": places.released(record.folder)})
@@ -172,8 +179,11 @@ class Ledger:
         log.info("released", record=key, files=len(_files(record)))
 
     async def _forget(self, record: Record) -> None:
-        """The record first: files that none lists are nobody's, but a record must not list what is not there."""
         log.warning("files_are_gone", folder=record.folder)
+        await self._drop(record)
+
+    async def _drop(self, record: Record) -> None:
+        """The record first: files that none lists are nobody's, but a record must not list what is not there."""
         files = [record.folder + file.name for file in _files(record)]
         await self.store.delete([self.at.record(self.version, record.digest), *files])
         self.records.remove(record)
@@ -198,7 +208,7 @@ async def sweep(store: Store, at: Places, message: Message, *, before: int) -> N
 
     Done last: once this try's records are there, no late one can come to list such a file.
     """
-    objects = [*await store.keys(at.attempts), *await store.keys(at.held)]
+    objects = [key for home in _homes(at) for key in await store.keys(home)]
     folders = {key: _folder(key, at) for key in objects}
     dead = {key for key, folder in folders.items() if places.is_dead(folder, message.id, before)}
     if dead:
@@ -206,9 +216,14 @@ async def sweep(store: Store, at: Places, message: Message, *, before: int) -> N
         await store.delete(sorted(key for key in dead if folders[key] not in kept))
 
 
+def _homes(at: Places) -> tuple[str, ...]:
+    """What the folders of attempts begin with."""
+    return at.attempts, at.held, at.parts
+
+
 def _folder(key: str, at: Places) -> str:
     """The folder of an attempt that `key` lies in."""
-    begin = at.held if places.is_held(key) else at.attempts
+    begin = next(home for home in _homes(at) if key.startswith(home))
     return begin + key.removeprefix(begin).partition("/")[0] + "/"
 
 
@@ -222,7 +237,7 @@ async def inventory(store: Store, at: Places) -> list[str]:
 
     The prefixes end in `~`, with which no other source's name goes on: see `places`.
     """
-    return [*await store.keys(at.versions), *await store.keys(at.attempts), *await store.keys(at.held)]
+    return [key for prefix in (at.versions, *_homes(at)) for key in await store.keys(prefix)]
 
 
 async def unheld(store: Store, at: Places, records: Iterable[Record]) -> list[str]:

@@ -1,18 +1,20 @@
 """Performs the steps of a group with one decode: files in the scratch directory, then a record of them all."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, assert_never
 
 from service import metrics
-from service.core import command, dash, playlists, products, tracks, verify
+from service.core import command, dash, pieces, playlists, products, tracks, verify
 from service.core.media import Clip
 from service.core.outcome import Reason, Rejected
-from service.core.plan import Adopt, Assemble, Draw, Encode, Group, Named, group_digest
+from service.core.places import Area
+from service.core.plan import Adopt, Assemble, Cut, Draw, Encode, Group, Join, Named, group_digest
 from service.core.recipe import Limits
 from service.core.record import Hint, Record, Spent, StepRecord
-from service.core.step import Package, Placeholder, Poster, Progressive, Rendition, Sound, Variant
+from service.core.step import Package, Piece, Placeholder, Poster, Progressive, Rendition, Sound, Variant
 from service.core.tracks import AudioTrack, VideoTrack
 from service.runtime import made
 from service.runtime.captioner import Captioner
@@ -44,6 +46,10 @@ class Performer:
                 steps, spent = await self._draw(group, desk)
             case Encode():
                 steps, spent = await self._encode(group, desk, on_share)
+            case Cut():
+                steps, spent = await self._cut(group, desk, on_share)
+            case Join():
+                steps, spent = await self._join(group, desk.folder, ledger)
             case Assemble():
                 steps, spent = await self._assemble(group, desk.folder, ledger)
             case Adopt():
@@ -51,8 +57,10 @@ class Performer:
             case _:
                 assert_never(group)
         metrics.stage_seconds.labels(type(group).__name__.lower()).observe(watch.seconds())
-        metrics.cpu_seconds.inc(spent.cpu_seconds)
-        await ledger.add(group_digest(group), steps, spent, desk.folder)
+        if not isinstance(group, Join):
+            metrics.cpu_seconds.inc(spent.cpu_seconds)
+        area: Area | None = "work" if isinstance(group, Cut) else None
+        await ledger.add(group_digest(group), steps, spent, desk.folder, area=area)
         on_share(1.0)
 
     async def _draw(self, group: Draw, desk: Desk) -> tuple[list[StepRecord], Spent]:
@@ -76,6 +84,29 @@ class Performer:
         argv = command.encode(group, desk.limits)
         spent = await self.films.run(desk.folder, argv, seconds=group.clip.seconds, on_share=on_share)
         return [await self._encoded(named, group.clip, desk.folder, desk.limits) for named in group.steps], spent
+
+    async def _cut(self, group: Cut, desk: Desk, on_share: Callable[[float], None]) -> tuple[list[StepRecord], Spent]:
+        await desk.source()
+        argv = command.encode_piece(group.piece, group.clip, desk.limits)
+        lasts = pieces.lasts(group.piece) or max(0, group.clip.seconds - pieces.begins(group.piece))
+        spent = await self.films.run(desk.folder, argv, seconds=float(lasts), on_share=on_share)
+        for rung in group.piece.rungs:
+            verify.check_piece(group.piece, await self.films.index(desk.folder / pieces.file(group.piece, rung)))
+        return [await _record(named, desk.folder) for named in group.steps], spent
+
+    async def _join(self, group: Join, folder: Path, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
+        """What was spent on the pieces is what was spent on the whole: their records go when this one is there."""
+        records, parts = [], [named.step for named in group.pieces if isinstance(named.step, Piece)]
+        for named in group.steps:
+            assert isinstance(named.step, Rendition)
+            rung = named.step
+            names = [pieces.file(part, rung) for part in parts]
+            for piece, name in zip(group.pieces, names, strict=True):
+                await _fetched(piece.digest, name, folder, ledger)
+            (track, *_) = products.expected(rung)
+            await self.films.join(folder, names, track.name)
+            records.append(await self._rendition(named, rung, group.clip, folder))
+        return records, _sum([ledger.done[piece.digest][0].spent for piece in group.pieces])
 
     async def _encoded(self, named: Named, clip: Clip, folder: Path, limits: Limits) -> StepRecord:
         match named.step:
@@ -188,13 +219,31 @@ async def _record(
 
 async def _local(digest: str, folder: Path, ledger: Ledger) -> str:
     """The CMAF file of a step that is done: still here, or fetched from where an earlier attempt put it."""
-    record, step = ledger.done[digest]
+    _, step = ledger.done[digest]
     track = step.files[0]
-    path = folder / track.name
+    await _fetched(digest, track.name, folder, ledger)
+    return track.name
+
+
+async def _fetched(digest: str, name: str, folder: Path, ledger: Ledger) -> None:
+    """A file of a step that is done: still here, or fetched from where an earlier attempt put it."""
+    record, _ = ledger.done[digest]
+    path = folder / name
     if not made.is_file(path):
         made.remove(path)
-        await ledger.store.download(record.folder + track.name, path)
-    return track.name
+        await ledger.store.download(record.folder + name, path)
+
+
+def _sum(spent: Sequence[Spent]) -> Spent:
+    units = Counter[str]()
+    for one in spent:
+        units.update(one.units)
+    return Spent(
+        wall_seconds=sum(one.wall_seconds for one in spent),
+        cpu_seconds=sum(one.cpu_seconds for one in spent),
+        peak_memory_bytes=max((one.peak_memory_bytes for one in spent), default=0),
+        units=dict(units),
+    )
 
 
 def _package(step: Package, folder: Path, ledger: Ledger) -> None:

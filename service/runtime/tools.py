@@ -111,6 +111,12 @@ class Films(Protocol):
         :raises Rejected: `damaged`, when nothing that can be played was written.
         """
 
+    async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
+        """Make one track of its pieces, and remove them.
+
+        :raises Unseekable: when they do not fit together.
+        """
+
     async def inspect(self, folder: Path, name: str) -> Found:
         """What an MP4 file that was just made holds.
 

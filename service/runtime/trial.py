@@ -8,8 +8,10 @@ from pathlib import Path
 
 from service.core import gate, manifest, plan, spend
 from service.core.media import Media
+from service.core.outcome import Unseekable
 from service.core.plan import Beside, Plan
 from service.core.record import Captioned, Cost, Moderated
+from service.core.step import Piece
 from service.logs import log
 from service.runtime import surroundings
 from service.runtime.allowance import Account, Allowance
@@ -34,6 +36,7 @@ class Trial:
     ledger: Ledger
     account: Account
     beside: Beside | None = field(default=None, init=False)
+    whole: bool = field(default=False, init=False)  #: whether a long video turned out not to come in pieces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +125,19 @@ class Trials:
             trial.beside = await surroundings.look(self.uploads, trial.attempt.head, media)
         ledger, rules, finished = trial.ledger, trial.attempt.rules, 0
         while True:
-            planned = plan.make(media, rules, version=ledger.version, done=ledger.steps, beside=trial.beside)
+            planned = plan.make(
+                media, rules, version=ledger.version, done=ledger.steps, beside=trial.beside, whole=trial.whole
+            )
             log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
             if not planned.groups:
+                await ledger.retire({digest for digest, done in ledger.steps.items() if done.kind == Piece.__name__})
                 return planned
             share = progress.part(finished, finished + len(planned.groups))
-            await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
+            try:
+                await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
+            except Unseekable as error:
+                log.warning("worked_on_as_a_whole", because=str(error))
+                trial.whole = True
             finished += 1
 
     def _result(self, trial: Trial, media: Media, moderation: Moderated, planned: Plan) -> Result:

@@ -7,6 +7,7 @@ from service.runtime.lease import Message
 from service.runtime.worker import Queue
 
 SHORT_POLL = 1  # second; not 0: that asks some of SQS's servers only, and may miss what is there (ReceiveMessage)
+_GLANCE = 0  # of the first queue, while the second one is busy: what is missed is seen before the next job but a few
 
 
 class Patient(Queue, Protocol):
@@ -31,7 +32,7 @@ class InTurn:
 
     async def receive(self, most: int) -> list[Message]:
         """Up to `most` messages of one of them."""
-        found = await self.first.receive(most, wait=SHORT_POLL if self._busy else None)
+        found = await self.first.receive(most, wait=_GLANCE if self._busy else None)
         if found:
             return found
         found = await self.then.receive(most, wait=SHORT_POLL)

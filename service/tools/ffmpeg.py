@@ -3,17 +3,21 @@
 import asyncio
 import dataclasses
 import json
+import os
 import re
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
-from service.core import boxes, command, gate, media
+from service.core import boxes, command, gate, joining, media
 from service.core.boxes import Index
 from service.core.gate import Clock
+from service.core.joining import Extent, Source
 from service.core.media import Clip, Timeline
-from service.core.outcome import Misconfigured, Reason, Rejected, Unavailable
+from service.core.outcome import Misconfigured, Reason, Rejected, Unavailable, Unseekable
 from service.core.recipe import Limits
 from service.core.record import Spent
 from service.core.sniff import StreamFile
@@ -33,6 +37,7 @@ _MEMORY = "Cannot allocate memory"
 _WRONG_TOOL = re.compile(
     r"Unknown (?:en|de)coder '|Unrecognized option '|Option [^\n]{0,200}not found|No such filter: '"
 )
+_CHUNK = 1 << 20  # bytes in memory of a piece
 _MAX_FILE = 200_000_000_000  # bytes; what a file system holds is the caller's to know
 
 
@@ -103,6 +108,13 @@ class FFmpeg:
         """
         return await asyncio.to_thread(_index, path)
 
+    async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
+        """Make one track of its pieces, and remove them: no decoder sees them.
+
+        :raises Unseekable: when they do not fit together.
+        """
+        await asyncio.to_thread(_join, folder, names, folder / target)
+
     async def inspect(self, folder: Path, name: str) -> Found:
         """What an MP4 file that was just made holds.
 
@@ -160,15 +172,48 @@ def spent(usage: Usage) -> Spent:
 
 
 def _index(path: Path) -> Index:
+    try:
+        with made.opened(path) as file:
+            return boxes.read_index(_reading(file), os.fstat(file.fileno()).st_size)
+    except (OSError, ValueError, Rejected) as error:
+        raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
+
+
+def _reading(file: BufferedReader) -> boxes.Read:
     def read(offset: int, length: int) -> bytes:
         file.seek(offset)
         return file.read(length)
 
-    try:
-        with made.opened(path) as file:
-            return boxes.read_index(read, path.stat().st_size)
-    except (OSError, ValueError, Rejected) as error:
-        raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
+    return read
+
+
+def _join(folder: Path, names: Sequence[str], target: Path) -> None:
+    with ExitStack() as stack:
+        files = [stack.enter_context(made.opened(folder / name)) for name in names]
+        sources = [Source(read=_reading(file), size=os.fstat(file.fileno()).st_size) for file in files]
+        try:
+            parts = joining.joined(sources)
+        except ValueError as error:
+            raise Unseekable(f"its pieces do not fit together: {error}") from error
+        made.remove(target)
+        whole = stack.enter_context(target.open("xb"))
+        for part in parts:
+            if isinstance(part, Extent):
+                files[part.piece].seek(part.offset)
+                _copy(files[part.piece], whole, part.bytes)
+            else:
+                whole.write(part)
+    for name in names:
+        made.remove(folder / name)
+
+
+def _copy(source: BufferedReader, target: BufferedWriter, size: int) -> None:
+    while size:
+        some = source.read(min(size, _CHUNK))
+        if not some:
+            raise Unavailable("a piece ends early")
+        target.write(some)
+        size -= len(some)
 
 
 def _unreadable(finished: Finished, sniffed: StreamFile) -> Exception:

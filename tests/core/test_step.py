@@ -8,6 +8,7 @@ import pytest
 from service.core import step
 from service.core.step import (
     Package,
+    Piece,
     Placeholder,
     Poster,
     Progressive,
@@ -33,6 +34,7 @@ RENDITION = Rendition(
     preset="veryfast",
     gop_seconds=2.0,
 )
+PIECE = Piece(number=1, first=7500, frames=7500, lead=25, rungs=(RENDITION,))
 SOUND = Sound(name="audio", stream=1, channels=2, bit_rate=128_000, language="en")
 POSTER = Poster(at=0.5, width=640, height=360, formats=("webp", "jpeg"), quality=(80, 80))
 PROGRESSIVE = Progressive(video="a" * 40, audio="b" * 40, width=1280, height=720)
@@ -41,7 +43,7 @@ SCREEN = Screen(provider="local", at=(0.5, 1.5), pad=False)
 TRANSCRIPT = Transcript(provider="whisper", stream=1, language=None, languages=("en", "de"))
 SUBTITLES = Subtitles(key="a.mp4.en.vtt", etag="0" * 32, language="en")
 STEPS: list[Step] = [
-    *(VARIANT, Placeholder(), RENDITION, SOUND, POSTER, PROGRESSIVE, PACKAGE),
+    *(VARIANT, Placeholder(), RENDITION, PIECE, SOUND, POSTER, PROGRESSIVE, PACKAGE),
     *(SCREEN, TRANSCRIPT, SUBTITLES),
 ]
 

@@ -79,6 +79,12 @@ async def a_film(site: Site) -> Scene:
     return Scene()
 
 
+async def a_long_film(site: Site) -> Scene:
+    """A first upload that is encoded in three pieces."""
+    site.uploads.put(KEY, film(seconds=900.0))
+    return Scene()
+
+
 async def a_bad_picture(site: Site) -> Scene:
     """A first upload that is refused."""
     site.uploads.put(KEY, photo(fault="damaged"))
@@ -132,7 +138,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize(
-    "scene", [a_picture, a_film, a_bad_picture, a_replacement, a_deletion, a_wider_recipe, a_reprocessing]
+    "scene", [a_picture, a_film, a_long_film, a_bad_picture, a_replacement, a_deletion, a_wider_recipe, a_reprocessing]
 )
 async def test_an_attempt_that_ends_early_is_brought_to_its_end(
     scene: Callable[[Site], Awaitable[Scene]], case: Case, tmp_path: Path
@@ -150,14 +156,16 @@ async def test_an_attempt_that_ends_early_is_brought_to_its_end(
             break
         assert ended is not None, f"call {number} ended the attempt"
         recorded = {record.digest: record for record in site.records(KEY)}
+        kept = {digest: record for digest, record in recorded.items() if record.steps[0].kind != "Piece"}
         wire = Wire()
         assert await _attempt(site, at, wire, count=2) is None
 
         assert expected == _seen(site), f"after call {number}"
         site.check(KEY, ready=False)
         again = {record.digest: record for record in site.records(KEY)}
-        assert recorded == {digest: again.get(digest) for digest in recorded} or scene is a_deletion
+        assert kept == {digest: again.get(digest) for digest in kept} or scene is a_deletion
         assert set(recorded).isdisjoint(_made(wire, again))
+        assert [] == [key for key in site.objects() if key.startswith("work/")]
     assert number > 2
 
 

@@ -1,0 +1,72 @@
+"""Long videos in pieces: a worker that is killed loses one of them, and others may make the rest."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import ceil
+
+from service.core.media import Clip
+from service.core.step import Piece, Rendition
+
+LONG = 600  # seconds: a shorter video is encoded again as a whole
+SECONDS = 300  # of one piece
+
+#: Demuxers that find any moment by an index of keyframes; others guess by the byte, or read from the beginning.
+_INDEXED = frozenset({"mov", "matroska"})
+
+
+def are_worth_it(clip: Clip) -> bool:
+    """Whether a video is long, and can be begun anywhere."""
+    return clip.video is not None and clip.seconds > LONG and clip.sniffed.demuxers[0] in _INDEXED
+
+
+def cut(clip: Clip, rungs: Sequence[Rendition]) -> tuple[Piece, ...]:
+    """Pieces of about equal length that begin at whole frames; the last one goes on to the end, wherever that is."""
+    rate = Fraction(rungs[0].frame_rate)
+    count = max(1, round(clip.seconds / SECONDS))
+    starts = [round(number * Fraction(clip.seconds).limit_denominator(1000) / count * rate) for number in range(count)]
+    lead = _lead(clip, rate)
+    return tuple(
+        Piece(
+            number=number,
+            first=first,
+            frames=starts[number + 1] - first if number + 1 < count else None,
+            lead=min(first, lead),
+            rungs=tuple(rungs),
+        )
+        for number, first in enumerate(starts)
+    )
+
+
+def _lead(clip: Clip, rate: Fraction) -> int:
+    """Frames in a second more than the longest time for which one picture stands."""
+    gap = clip.timeline.longest_gap if clip.timeline else 0.0
+    return ceil((gap + 1) * rate)
+
+
+def file(piece: Piece, rung: Rendition) -> str:
+    """What the part of a rendition is called."""
+    return f"{rung.name}-{piece.number:03}.mp4"
+
+
+def begins(piece: Piece) -> Fraction:
+    """Seconds from the beginning of the video."""
+    return piece.first / _rate(piece)
+
+
+def sought(piece: Piece) -> Fraction:
+    """Seconds from the beginning of the video, of the first frame that is decoded."""
+    return (piece.first - piece.lead) / _rate(piece)
+
+
+def lasts(piece: Piece) -> Fraction | None:
+    """Seconds; None for the last one."""
+    return None if piece.frames is None else piece.frames / _rate(piece)
+
+
+def frame(piece: Piece) -> Fraction:
+    """Seconds of one frame."""
+    return 1 / _rate(piece)
+
+
+def _rate(piece: Piece) -> Fraction:
+    return Fraction(piece.rungs[0].frame_rate)
