@@ -7,7 +7,7 @@ of it; the difference is worked off, and written with a condition on what was re
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -31,6 +31,7 @@ from service.logs import bound, log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result, without_captions
 from service.runtime.beside import beside, forever
+from service.runtime.company import Company
 from service.runtime.lease import Message
 from service.runtime.page import Page
 from service.runtime.ports import Store, Uploads
@@ -40,6 +41,8 @@ from service.runtime.reviews import Reviews
 from service.runtime.trial import Trial, Trials
 
 _ROUNDS = 5  # of losing a race, before the job is left for later
+#: A message that was received twice without an outcome: whoever had it may have died of it. Once is a deployment.
+_ALONE_FROM = 3
 _LONGEST_WAIT = 86_400.0  # seconds for captions that are made elsewhere
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; SQS delays a message for no longer
 
@@ -56,6 +59,7 @@ class Pipeline:
     recipe: Recipe
     several_buckets: bool
     job_seconds: float
+    company: Company = field(default_factory=Company)
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
     async def process(self, job: Job, message: Message) -> Later | None:
@@ -143,7 +147,8 @@ class Pipeline:
         until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            async with self.trials.begun(attempt, page, again=again) as trial:
+            alone = attempt.message.receive_count >= _ALONE_FROM and not page.tells_of(attempt.source)
+            async with self.company.joined(alone=alone), self.trials.begun(attempt, page, again=again) as trial:
                 result = await self._make(trial, page, until)
                 await self._publish(attempt, page, result, again=again)
                 return await self._caption(trial, page, result, until) if result.later else None

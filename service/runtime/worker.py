@@ -25,6 +25,7 @@ from service.core.outcome import (
 )
 from service.logs import bound, log
 from service.runtime import lease
+from service.runtime.company import Company
 from service.runtime.lease import Message
 from service.runtime.room import Room
 from service.runtime.shield import Shield
@@ -94,7 +95,7 @@ class Pulse:
     moved_at: float | None = None
     answered: bool = False
     draining: bool = False
-    waiting: bool = False  #: for room on the disk, which running jobs will give back
+    waiting: bool = False  #: for a running job to end, or to give back its room
 
     def beat(self, *, polled: bool) -> None:
         """The loop has turned; `polled` when the queue has answered."""
@@ -126,6 +127,7 @@ class Worker:
     pulse: Pulse
     shield: Shield = field(default_factory=Shield)
     room: Room = field(default_factory=Room)
+    company: Company = field(default_factory=Company)
     jitter: random.Random = field(default_factory=random.Random)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -178,13 +180,14 @@ class Worker:
     async def _take(self, room: asyncio.Semaphore, stop: asyncio.Event) -> int:
         """Take one free slot, waiting for it, and as many more as are free; none if it is time to stop.
 
-        None either while a job waits for room on the disk: what is received would only wait behind it.
+        None either while a job is to be alone, or waits for room on the disk: what is received would only wait, too.
         """
-        self.pulse.waiting = not self.room.enough.is_set()
-        came = await _first(self.room.enough.wait(), stop.wait())
-        self.pulse.waiting = False
-        if not came:
-            return 0
+        for free in (self.company.open, self.room.enough):
+            self.pulse.waiting = not free.is_set()
+            came = await _first(free.wait(), stop.wait())
+            self.pulse.waiting = False
+            if not came:
+                return 0
         if not await _first(room.acquire(), stop.wait()):
             return 0
         taken = 1
