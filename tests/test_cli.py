@@ -73,7 +73,9 @@ def test_without_a_command_it_says_which_there_are() -> None:
     """Every one of them; that is wrong use."""
     ended = run()
     assert 2 == ended.code
-    for command in ("run", "process", "plan", "validate", "show", "review", "doctor", "schema"):
+    made = ("run", "process", "plan", "validate", "show", "review", "doctor", "schema")
+    operated = ("audit", "reprocess", "recipe", "redrive", "failures", "pause", "resume")
+    for command in (*made, *operated):
         assert command in ended.out + ended.err
 
 

@@ -54,9 +54,10 @@ class Scaling:
         service = f"media-{self._stage}-{lane}"
         with translated("DescribeServices", _MISSING):
             answer = await self._ecs.describe_services(**where, services=[service])
-        if not answer["services"]:
+        there = [one for one in answer["services"] if one["status"] == "ACTIVE"]  # deleted ones are told of for a while
+        if not there:
             raise Misconfigured(f"there is no service {service}: see --stage (MEDIA_STAGE) and AWS_REGION")
-        now = answer["services"][0]["desiredCount"]
+        now = there[0]["desiredCount"]
         wanted = min(within.most, max(within.fewest, now))
         if wanted != now:
             with translated("UpdateService", _MISSING):

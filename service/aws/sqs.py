@@ -1,6 +1,9 @@
 """SQS: receive, extend, delete, release, and the dead-letter queue."""
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from service.aws.errors import translated
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 _STALE = dict.fromkeys(
     ("MessageNotInflight", "ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat"), LeaseLost
 )
+_BATCH = 10  # messages a call
+_MAX_SENT = 256 << 10  # bytes of bodies in one SendMessageBatch, which every region takes; a letter alone may have more
 _MAX_ATTRIBUTE = 1000  # characters of a dead letter's detail: a line for a person
 
 
@@ -126,3 +131,96 @@ def _message(found: Any, url: str) -> Message:
 def _printable(text: str) -> str:
     """What SQS accepts in an attribute: no control characters, and not nothing."""
     return "".join(c if c.isprintable() else "?" for c in text)[:_MAX_ATTRIBUTE]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """One receive of a dead letter. `reason` is None where SQS moved it itself, from the queue of the ARN `origin`."""
+
+    id: str
+    receipt: str
+    body: str
+    reason: str | None
+    detail: str
+    sent_at: datetime
+    origin: str | None
+
+
+class DeadLetters:
+    """A dead-letter queue, as an operator looks through it."""
+
+    def __init__(self, client: "SQSClient", *, url: str) -> None:
+        self._client = client
+        self.url = url
+
+    async def count(self) -> int:
+        """About how many letters there are, those that somebody looks at included; it lags by up to a minute."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        with translated("GetQueueAttributes"):
+            answer = await self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    async def receive(self, *, visibility: int) -> list[Letter]:
+        """Up to ten letters that nobody looks at, hidden for so many seconds; in no order, and some perhaps again."""
+        with translated("ReceiveMessage"):
+            answer = await self._client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=_BATCH,
+                WaitTimeSeconds=1,  # 0 would ask some of SQS's servers only
+                VisibilityTimeout=visibility,
+                MessageSystemAttributeNames=["SentTimestamp", "DeadLetterQueueSourceArn"],
+                MessageAttributeNames=["reason", "detail"],
+            )
+        return [_letter(found) for found in answer.get("Messages", [])]
+
+    async def release(self, receipts: Sequence[str]) -> None:
+        """Let up to ten be seen again at once; those that fail will be when their time is over."""
+        entries: Any = [{"Id": str(n), "ReceiptHandle": one, "VisibilityTimeout": 0} for n, one in enumerate(receipts)]
+        with translated("ChangeMessageVisibilityBatch"):
+            await self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+
+    async def delete(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Delete up to ten for good; those that were."""
+        entries: Any = [{"Id": str(n), "ReceiptHandle": one.receipt} for n, one in enumerate(letters)]
+        with translated("DeleteMessageBatch"):
+            answer = await self._client.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        return [letters[int(done["Id"])] for done in answer.get("Successful", [])]
+
+
+async def send_back(client: "SQSClient", url: str, letters: Sequence[Letter]) -> list[Letter]:
+    """Send up to ten letters to a queue, as they are but for their attributes; those that it has confirmed."""
+    confirmed: list[Letter] = []
+    for some in _fitting(letters):
+        entries: Any = [{"Id": str(n), "MessageBody": one.body} for n, one in enumerate(some)]
+        with translated("SendMessageBatch"):
+            answer = await client.send_message_batch(QueueUrl=url, Entries=entries)
+        confirmed += [some[int(done["Id"])] for done in answer.get("Successful", [])]
+    return confirmed
+
+
+def _fitting(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+    """Parts that one call may send."""
+    part: list[Letter] = []
+    size = 0
+    for letter in letters:
+        bytes_ = len(letter.body.encode("utf-8", "surrogatepass"))
+        if part and size + bytes_ > _MAX_SENT:
+            yield part
+            part, size = [], 0
+        part.append(letter)
+        size += bytes_
+    if part:
+        yield part
+
+
+def _letter(found: Any) -> Letter:
+    system, told = found.get("Attributes", {}), found.get("MessageAttributes", {})
+    return Letter(
+        id=found["MessageId"],
+        receipt=found["ReceiptHandle"],
+        body=found["Body"],
+        reason=told.get("reason", {}).get("StringValue"),
+        detail=told.get("detail", {}).get("StringValue", ""),
+        sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+        origin=system.get("DeadLetterQueueSourceArn"),
+    )

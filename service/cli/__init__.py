@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from service import app
-from service.cli import files, review, uploads
+from service.cli import catalogue, files, operate, review, uploads
 from service.cli.options import err, out
 from service.core.outcome import MediaWorkerError
 
@@ -27,6 +27,13 @@ cli.command()(files.plan)
 cli.command()(files.validate)
 cli.command()(uploads.show)
 cli.add_typer(review.commands, name="review")
+cli.command()(catalogue.audit)
+cli.command()(catalogue.reprocess)
+cli.add_typer(catalogue.commands, name="recipe")
+cli.command()(operate.redrive)
+cli.command()(operate.failures)
+cli.command()(operate.pause)
+cli.command()(operate.resume)
 cli.command()(uploads.doctor)
 cli.command()(uploads.schema)
 

@@ -1,5 +1,6 @@
 """What several commands take, and where they print."""
 
+import getpass
 import json
 import os
 import sys
@@ -34,3 +35,11 @@ MEMORY_MB = 3072
 def print_json(document: object) -> None:
     """On stdout."""
     sys.stdout.write(json.dumps(document, indent=1, default=str, ensure_ascii=False) + "\n")
+
+
+def who() -> str:
+    """Whoever is logged in."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user has no name
+        return f"user {os.getuid()}"

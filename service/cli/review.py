@@ -1,8 +1,6 @@
 """`review`: what waits in quarantine, and what a person says of it."""
 
 import asyncio
-import getpass
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +23,7 @@ from service.cli.options import (
     err,
     out,
     print_json,
+    who,
 )
 from service.commands import process, waiting
 from service.commands import review as reviewing
@@ -102,7 +101,7 @@ def _saying(verb: reviewing.Verb) -> Callable[..., None]:
             raise Misconfigured("review: --out and the paths that `process` was given go together, for a folder")
         settings = None if folder else config.load()
         where = bucket or (settings.inputs[0].bucket if settings else process.BUCKET)
-        said = reviewing.Said(verb=verb, key=process.as_key(key), bucket=where, revision=revision, by=by or _who())
+        said = reviewing.Said(verb=verb, key=process.as_key(key), bucket=where, revision=revision, by=by or who())
         if settings:
             came = asyncio.run(reviewing.in_s3(said, settings, wait=wait))
         else:
@@ -115,11 +114,6 @@ def _saying(verb: reviewing.Verb) -> Callable[..., None]:
     return say
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has no name
-        return f"user {os.getuid()}"
 
 
 def _end(said: reviewing.Said, came: reviewing.Came, *, wait: float) -> NoReturn:

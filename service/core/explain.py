@@ -148,5 +148,5 @@ REMEDIES: dict[Reason, str] = {
         "doctor` that the provider answers and that spend allows it, or decide with `media-worker review`."
     ),
     Reason.SUPERSEDED: "Nothing: a newer version took its place.",
-    Reason.INTERNAL: "Read the failures above, mend the cause, and put its dead letter back into the queue.",
+    Reason.INTERNAL: "Read its failures (`media-worker show`), mend the cause, then `media-worker redrive`.",
 }

@@ -270,3 +270,40 @@ class Outcome(Document):
     captions: Captioned | None = None
     cost: Cost | None = None
     failures: tuple[Failure, ...] = ()
+
+
+class Unready(Document):
+    """`records/~failures/<day>/<version>.json`: one version that was rejected or failed, for `failures` to list."""
+
+    at: datetime
+    bucket: str
+    key: str
+    version: str
+    status: str
+    reason: str
+    message: str
+
+
+class Paused(Document):
+    """Since when a queue is paused, by whom, and why."""
+
+    since: datetime
+    by: str
+    why: str | None = None
+
+
+class Capacity(Document):
+    """The fewest and the most tasks that scaling may start of a lane."""
+
+    fewest: int = Field(ge=0)
+    most: int = Field(ge=0)
+
+
+class Pause(Document):
+    """`records/~pause.json`: the queues that are paused, by name.
+
+    `lanes` are the capacities that ECS lanes had before a pause changed them, by the id of their scalable target.
+    """
+
+    queues: dict[str, Paused] = Field(default_factory=dict)
+    lanes: dict[str, Capacity] = Field(default_factory=dict)

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 from functools import partial
 
 from service import metrics
-from service.core import manifest
+from service.core import manifest, places
 from service.core.manifest import Manifest, Serving, Status
 from service.core.media import Clip
 from service.core.outcome import Reason, Rejected, Unscreened
-from service.core.record import Failure, Outcome, Ticket
+from service.core.record import Failure, Outcome, Ticket, Unready
 from service.logs import log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result
 from service.runtime.beside import together
 from service.runtime.page import Page
 from service.runtime.ports import Outcomes, Store
+
+_LISTED = frozenset({Status.REJECTED, Status.FAILED})  #: what `failures` tells an operator of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,8 @@ class Publisher:
 
     async def _commit(self, attempt: Attempt, page: Page, outcome: Outcome, following: Callable[..., Manifest]) -> None:
         await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
+        if outcome.status in _LISTED:
+            await self._list(outcome)
         written = await page.write(lambda before: following(before, attempt.source, now=datetime.now(UTC)))
         if page.was_held and written.status is not Status.QUARANTINED:
             await self.store.delete([page.at.ticket])
@@ -200,6 +204,21 @@ class Publisher:
             reused=len(outcome.reused),
             cpu_seconds=outcome.spent.cpu_seconds if outcome.spent else None,
         )
+
+    async def _list(self, outcome: Outcome) -> None:
+        """The entry comes before the manifest: nothing is given up that no list shows."""
+        now = datetime.now(UTC)
+        last = outcome.failures[-1].error if outcome.failures else ""
+        entry = Unready(
+            at=now,
+            bucket=outcome.bucket,
+            key=outcome.key,
+            version=outcome.version,
+            status=outcome.status,
+            reason=outcome.reason or "",
+            message=outcome.message or last,
+        )
+        await self.store.overwrite(places.failure(now.date(), outcome.version), entry.to_json())
 
     async def _alias(self, page: Page, serving: Serving | None, had: list[str]) -> None:
         """Copy named products to their stable places; of what was there, all that nothing fills any more is removed."""

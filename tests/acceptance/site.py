@@ -158,12 +158,18 @@ class Site:
         for found in self.objects(at.versions):
             expected.add(found)
             if not is_record(found):
-                Outcome.model_validate_json(self.read(found) or b"")
+                expected |= self._listed(Outcome.model_validate_json(self.read(found) or b""))
                 continue
             expected |= self._files(Record.model_validate_json(self.read(found) or b""), at)
         served = manifest.serving.products if manifest.serving else ()
         assert {product.url for product in served} <= {address(one) for one in expected}
         return expected
+
+    def _listed(self, outcome: Outcome) -> set[str]:
+        """The entries that tell an operator of a version that was rejected or failed: one a day."""
+        found = {one for one in self.objects("records/~failures/") if one.endswith(f"/{outcome.version}.json")}
+        assert found or outcome.status not in {"rejected", "failed"}
+        return found
 
     def _files(self, record: Record, at: Places) -> set[str]:
         expected = set()

@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from itertools import permutations
 
@@ -216,6 +217,8 @@ def test_nothing_collides(pair: tuple[Upload, Upload]):
 
 SHARED = (
     places.quota(),
+    places.pause(),
+    places.failure(date(2026, 1, 2), DIGESTS[1][:32]),
     places.speech_source(DIGESTS[1]),
     places.speech_audio(DIGESTS[1]),
     places.speech_text(places.speech_job(DIGESTS[1], 1)),
@@ -226,6 +229,8 @@ def test_keys_of_all_workers():
     """What belongs to no single source lies beside them all, and is never public."""
     assert (
         "records/~quota.json",
+        "records/~pause.json",
+        f"records/~failures/2026-01-02/{'f' * 32}.json",
         f"work/~speech/{DIGESTS[1]}.json",
         f"work/~speech/{DIGESTS[1]}.flac",
         f"work/speech/media-worker-{DIGESTS[1]}-1.json",
@@ -236,7 +241,9 @@ def test_keys_of_all_workers():
 
 @given(
     bucket=_BUCKETS,
-    key=st.one_of(_KEYS, st.sampled_from(["~quota.json", "~speech", "quota.json"])),
+    key=st.one_of(
+        _KEYS, st.sampled_from(["~quota.json", "~speech", "quota.json", "~failures", "~failures/2026-01-02"])
+    ),
     several=st.booleans(),
 )
 def test_no_name_is_that_of_all_workers(bucket: str, key: str, *, several: bool):

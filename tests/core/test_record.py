@@ -13,6 +13,7 @@ from service.core import plan
 from service.core.media import Clip, Media
 from service.core.record import (
     Because,
+    Capacity,
     Captioned,
     Cost,
     Decision,
@@ -26,12 +27,15 @@ from service.core.record import (
     Look,
     Moderated,
     Outcome,
+    Pause,
+    Paused,
     Record,
     Role,
     Screening,
     Spent,
     StepRecord,
     Ticket,
+    Unready,
 )
 from service.core.tracks import AudioTrack, CaptionTrack, VideoTrack
 from tests.core.samples import ANIMATION, PHONE, PHOTO, RULES, SONG
@@ -161,6 +165,8 @@ OTHERS = [
     ),
     Decision(says="allow", revision=3, at=NOON, by="Ann"),
     Ticket(bucket="in", key="a", version="v", since=NOON, because=(BECAUSE,), frames=("quarantine/a/~1/f.jpg",)),
+    Unready(at=NOON, bucket="in", key="a", version="v", status="failed", reason="internal", message="☃"),
+    Pause(queues={"heavy": Paused(since=NOON, by="Ann")}, lanes={"service/c/s": Capacity(fewest=0, most=4)}),
 ]
 
 

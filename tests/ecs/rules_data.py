@@ -66,14 +66,14 @@ def uploads(stack: Stack) -> Iterator[str]:
 
 
 def products(stack: Stack) -> Iterator[str]:
-    """Intermediate files go after a week, what nobody reviewed after its time; pages of any site may fetch."""
+    """Intermediate files go after a week, lists of failures and what nobody reviewed later; any page may fetch."""
     for name, bucket in stack.of("AWS::S3::Bucket"):
         if name != "Published":
             continue
         expiring = {
             one.get("Prefix"): one.get("ExpirationInDays") for one in _lifecycle(bucket) if "ExpirationInDays" in one
         }
-        if expiring != {"work/": 7, "quarantine/": 90}:
+        if expiring != {"work/": 7, "quarantine/": 90, "records/~failures/": 90}:
             yield f"Published: expires {expiring}"
         if at(bucket, "CorsConfiguration", "CorsRules", 0, "AllowedMethods") != ["GET", "HEAD"]:
             yield "Published: CORS"

@@ -8,6 +8,8 @@ import pytest
 
 from service.core.job import Job
 from service.core.manifest import Manifest
+from service.core.places import failure
+from service.core.record import Unready
 from tests.fakes import photo
 from tests.runtime.site import Site, job, places, received, rules
 
@@ -70,6 +72,44 @@ async def test_the_outcome_record_of_a_rejection_says_why(site: Site) -> None:
         outcome.reason,
         outcome.message,
     )
+
+
+def listed(site: Site) -> list[Unready]:
+    """What `failures` would find."""
+    keys = [key for key in sorted(site.objects()) if key.startswith("records/~failures/")]
+    return [Unready.model_validate_json(site.objects()[key]) for key in keys]
+
+
+async def test_a_rejection_is_listed(site: Site) -> None:
+    """By day and version, before the page manifest says it; once a day, however often it is said."""
+    site.uploads.put(KEY, photo(fault="damaged"))
+    wire = await site.process(KEY)
+    await site.process(KEY, received("again"), type_="reprocess")
+    (entry,), outcome = listed(site), site.outcome(KEY)
+    assert ("uploads", KEY, outcome.version) == (entry.bucket, entry.key, entry.version)
+    assert ("rejected", "damaged", outcome.message) == (entry.status, entry.reason, entry.message)
+    at = failure(entry.at.date(), entry.version)
+    assert at in site.objects()
+    assert wire.calls.index(f"overwrite {at}") < wire.calls.index(f"write {places(KEY).manifest}")
+
+
+async def test_a_failure_is_listed_with_its_last_error(site: Site) -> None:
+    """That is what an operator has to mend."""
+    site.uploads.put(KEY, photo())
+    pipeline = site.pipeline()
+    for number in range(2):
+        await pipeline.note_failure(job(KEY), received(), RuntimeError(f"error {number}"))
+    await pipeline.give_up(job(KEY), received())
+    (entry,) = listed(site)
+    assert ("failed", "internal", "RuntimeError('error 1')") == (entry.status, entry.reason, entry.message)
+
+
+async def test_what_is_well_is_not_listed(site: Site) -> None:
+    """Nor does it cost a call."""
+    site.uploads.put(KEY, photo())
+    wire = await site.process(KEY)
+    assert [] == listed(site)
+    assert not [call for call in wire.calls if "failures" in call]
 
 
 async def test_what_is_public_tells_nothing_of_what_is_not(site: Site) -> None:
