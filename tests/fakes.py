@@ -19,7 +19,7 @@ from typing import Any, Literal
 from service.core import sniff, webvtt
 from service.core.boxes import Fragment, Index
 from service.core.captions import Cue, Word
-from service.core.job import Job
+from service.core.job import Job, Later
 from service.core.media import AudioStream, Clip, Picture, Timeline, VideoStream
 from service.core.outcome import Conflict, LeaseLost, Reason, Rejected, Superseded, Unavailable
 from service.core.recipe import Limits
@@ -367,11 +367,12 @@ class FakePipeline:
     failures: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
 
-    async def process(self, job: Job, message: Message) -> None:
+    async def process(self, job: Job, message: Message) -> tuple[Later, ...]:
         """Do the work."""
         self.begun.append(job.key)
         await self.work(job)
         self.done.append(job.key)
+        return ()
 
     async def note_failure(self, job: Job, message: Message, error: BaseException) -> int:
         """How many failures of the key there are by now."""

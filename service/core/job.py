@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from service.core import places
 from service.core.outcome import Forged, Poison, Unknown
 
-Type = Literal["process", "reprocess", "captions", "approve", "reject"]
+Type = Literal["process", "reprocess", "captions", "approve", "reject", "sweep"]
 
 _MAX_KEY = 1024  # bytes, the limit of S3
 _EVENTS = ("ObjectCreated:", "ObjectRemoved:", "ObjectRestore:Completed", "LifecycleExpiration:")

@@ -240,6 +240,33 @@ async def inventory(store: Store, at: Places) -> list[str]:
     return [key for prefix in (at.versions, *_homes(at)) for key in await store.keys(prefix)]
 
 
+async def superfluous(store: Store, at: Places, version: str) -> list[str]:
+    """What nobody serves any more now that `version` is ready: files first, or nobody would know of those that are left.
+
+    Of former versions everything but what became of them; of this one what the recipe no longer asks for, unless it
+    was bought, or says what was seen. A version that is being worked on has no outcome yet, or a later one.
+    """
+    mine = await read_outcome(store, at, version)
+    if mine is None or mine.ended_at is None:
+        return []
+    wanted, former = {*mine.made, *mine.reused}, dict[str, bool]()
+    keys, files = list[str](), list[str]()
+    for key in sorted(await store.keys(at.versions)):
+        stored = await store.read(key) if places.is_record(key) else None
+        if stored is None:
+            continue
+        record = Record.model_validate_json(stored.body)
+        if record.version not in former:
+            theirs = await read_outcome(store, at, record.version)
+            former[record.version] = bool(theirs and theirs.ended_at and theirs.ended_at < mine.ended_at)
+        made = {step.digest for step in record.steps if not step.screening and not step.captioned}
+        unwanted = record.version == version and made and not made & wanted and len(made) == len(record.steps)
+        if former[record.version] or unwanted:
+            keys.append(key)
+            files += [record.folder + file.name for file in _files(record)]
+    return [*files, *keys]
+
+
 async def unheld(store: Store, at: Places, records: Iterable[Record]) -> list[str]:
     """What is deleted of the quarantine once these records are public: what was copied, the frames, and the ticket."""
     twins = tuple(places.held(record.folder) for record in records)

@@ -13,7 +13,7 @@ from functools import partial
 
 from service.core import gate, outcome, places, sidecar
 from service.core.job import Ended, Job, Later
-from service.core.manifest import Manifest, Status
+from service.core.manifest import Manifest, Status, speaks_of
 from service.core.media import Clip
 from service.core.outcome import (
     Conflict,
@@ -43,6 +43,7 @@ from service.runtime.trial import Trial, Trials
 _ROUNDS = 5  # of losing a race, before the job is left for later
 #: A message that was received twice without an outcome: whoever had it may have died of it. Once is a deployment.
 _ALONE_FROM = 3
+_GRACE = 900  # seconds that pages may show what was replaced: manifests are cached for 11 minutes; SQS's longest delay
 _LONGEST_WAIT = 86_400.0  # seconds for captions that are made elsewhere
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; SQS delays a message for no longer
 
@@ -62,14 +63,14 @@ class Pipeline:
     company: Company = field(default_factory=Company)
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
-    async def process(self, job: Job, message: Message) -> Later | None:
-        """Bring the outcome of a key up to date; what is to be looked at again later, if anything is.
+    async def process(self, job: Job, message: Message) -> tuple[Later, ...]:
+        """Bring the outcome of a key up to date; what is to be looked at again later.
 
         :raises MediaWorkerError: what `outcome.decide` makes a verdict of.
         """
         if self.recipe.ignores(job.key):
             log.info("ignored", key=job.key)
-            return None
+            return ()
         job = await self._of_parent(job)
         with bound(bucket=job.bucket, key=job.key):
             for turn in range(_ROUNDS):
@@ -95,14 +96,16 @@ class Pipeline:
             return job
         return replace(job, key=above[0], type="captions")
 
-    async def _reconcile(self, job: Job, message: Message, *, tries: int) -> Later | None:
+    async def _reconcile(self, job: Job, message: Message, *, tries: int) -> tuple[Later, ...]:
         """Earlier tries are over: they may have died before telling what they published, and leave files behind."""
         page, attempt = await self._now(job, message)
-        again, later = tries > 1, None
+        again, former, later = tries > 1, page.manifest, None
         if attempt is None:
             await self._withdraw(job, page, again=again)
+        elif job.type == "sweep":
+            await self._sweep(attempt, page)
         elif job.type in {"approve", "reject"} and not await self._taken(attempt, page, again=again):
-            return None
+            return ()
         elif _settled(page, attempt, again=again):
             if again:
                 await self.publisher.tell(page)
@@ -111,7 +114,21 @@ class Pipeline:
         if again:
             await self.publisher.mend(page)
             await ledger.sweep(self.store, page.at, message, before=tries)
-        return later
+        replaced = attempt is not None and _replaced(former, page, attempt)
+        return tuple(one for one in (later, _tidy_up(job) if replaced else None) if one)
+
+    async def _sweep(self, attempt: Attempt, page: Page) -> None:
+        """Delete what was made for versions and recipes before this one: pages that show it have had their time.
+
+        :raises Conflict: when the page was replaced meanwhile.
+        """
+        found = page.manifest
+        if found is None or found.status is not Status.READY or not page.tells_of(attempt.source):
+            return
+        left = await ledger.superfluous(self.store, page.at, attempt.version)
+        await page.check()
+        await self.store.delete(left)
+        log.info("swept", objects=len(left))
 
     async def _taken(self, attempt: Attempt, page: Page, *, again: bool) -> bool:
         """Whether there is something to do for a reviewer: to release, to purge, or to purge what was half released."""
@@ -221,6 +238,21 @@ class Pipeline:
         page, attempt = await self._now(job, message)
         if attempt and not page.tells_of(attempt.source):
             await self.publisher.failed(attempt, page)
+
+
+def _replaced(former: Manifest | None, page: Page, attempt: Attempt) -> bool:
+    """Whether a page shows something else now than it did: another version, or the same by another recipe."""
+    now = page.manifest
+    if former is None or former.serving is None or now is None or now.status is not Status.READY:
+        return False
+    asked = attempt.job.type == "reprocess" or not speaks_of(former, attempt.source)
+    return asked and now.serving != former.serving
+
+
+def _tidy_up(job: Job) -> Later:
+    """When what was replaced is deleted."""
+    job = Job(bucket=job.bucket, key=job.key, type="sweep", cause="replaced", requested_at=datetime.now(UTC))
+    return Later(job=job, after=_GRACE)
 
 
 def _settled(page: Page, attempt: Attempt, *, again: bool) -> bool:

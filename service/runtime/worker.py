@@ -58,8 +58,8 @@ class Queue(lease.Renewer, Protocol):
 class Pipeline(Protocol):
     """What is done with a job."""
 
-    async def process(self, job: Job, message: Message) -> Later | None:
-        """Bring the key's outcome up to date; what is to be looked at again later, if anything is."""
+    async def process(self, job: Job, message: Message) -> tuple[Later, ...]:
+        """Bring the key's outcome up to date; what is to be looked at again later."""
 
     async def whose(self, ended: Ended) -> Job | None:
         """The job to do when a service has ended listening, if it listened for us."""
@@ -270,8 +270,7 @@ class Worker:
 
     async def _process(self, job: Job, message: Message) -> None:
         work = self.pipeline.process(job, message)
-        later = await lease.held(self.queue, message, work, visibility=self.terms.visibility)
-        if later:
+        for later in await lease.held(self.queue, message, work, visibility=self.terms.visibility):
             await self.queue.send([jobs.envelope(later.job)], delay=later.after)
 
     async def _judge(self, message: Message, job: Job | None, error: BaseException | None) -> Verdict:

@@ -131,8 +131,10 @@ class Site:
     async def deliver(
         self, one: Job, message: Message | None = None, *, wire: Wire | None = None, recipe: Recipe | None = None
     ) -> Later | None:
-        """A worker of its own does any job."""
-        return await self.pipeline(wire, recipe).process(one, message or received())
+        """A worker of its own does any job; what it wants to be asked again, if anything."""
+        later = await self.pipeline(wire, recipe).process(one, message or received())
+        assert len(later) <= 1
+        return later[0] if later else None
 
     def public(self, key: str) -> set[str]:
         """All that anybody may fetch of `key`, but the page manifest."""

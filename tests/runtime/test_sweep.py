@@ -1,0 +1,140 @@
+"""What was replaced is deleted after a grace, and nothing else is."""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from service.core.job import Job, Later
+from service.core.outcome import Conflict
+from service.runtime.page import Page
+from tests.fakes import FakeUploads, Wire, film, photo
+from tests.runtime.site import Site, job, received, rules
+
+KEY = "a.jpg"
+
+
+@pytest.fixture(name="site", params=[False, True], ids=["plain", "versioned"])
+def _site(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    return Site(scratch=tmp_path, uploads=FakeUploads(versioned=request.param))
+
+
+async def replaced(site: Site, *bodies: bytes) -> Job:
+    """Uploads under one key, each published before the next; what is asked for when the last one is."""
+    asked: Later | None = None
+    for number, body in enumerate(bodies):
+        site.uploads.put(KEY, body)
+        asked = await site.deliver(job(KEY), received(f"upload {number}"))
+        assert bool(asked) == bool(number)
+    assert asked
+    assert 900 == asked.after
+    assert ("sweep", KEY) == (asked.job.type, asked.job.key)
+    return asked.job
+
+
+async def test_what_was_replaced_goes(site: Site) -> None:
+    """Files and records of steps; what became of the former version is still told."""
+    sweep = await replaced(site, photo(width=900), photo(width=700), film(seconds=900.0))
+    before = site.ready(KEY)
+    others = site.public(KEY)
+    assert None is await site.deliver(sweep, received("sweep"))
+    assert before == site.ready(KEY)
+    site.check(KEY)
+    assert others > site.public(KEY)
+    assert 1 == len({record.version for record in site.records(KEY)})
+    outcomes = [one for one in site.objects() if one.endswith("/outcome.json")]
+    assert 3 == len(outcomes)
+    wire = await site.process(KEY, received("again"), type_="reprocess")
+    assert [] == [call for call in wire.calls if call.startswith(("draw", "run", "inspect"))]
+
+
+async def test_what_the_recipe_no_longer_asks_for_goes(site: Site) -> None:
+    """As a whole group: the second one. Of the first the placeholder is still served, so that it stays as it is."""
+    site.uploads.put(KEY, photo())
+    await site.process(KEY)
+    for wanted, records in ((rules(320, 640, 800), 2), (rules(500), 2)):
+        asked = await site.deliver(job(KEY, "reprocess"), received(str(wanted)), recipe=wanted)
+        assert asked
+        assert None is await site.deliver(asked.job, received(f"sweep {wanted}"), recipe=wanted)
+        site.check(KEY)
+        assert records == len([record for record in site.records(KEY) if record.steps])
+
+
+async def test_what_was_bought_stays(site: Site) -> None:
+    """What moderation saw of this version is not paid for twice."""
+    wanted = rules(320, moderation="local")
+    site.uploads.put(KEY, photo())
+    await site.deliver(job(KEY), recipe=wanted)
+    wanted = rules(500, moderation="local")
+    asked = await site.deliver(job(KEY, "reprocess"), received("wider"), recipe=wanted)
+    assert asked
+    await site.deliver(asked.job, received("sweep"), recipe=wanted)
+    kinds = sorted(step.kind for record in site.records(KEY) for step in record.steps)
+    assert ["Placeholder", "Screen", *["Variant"] * 4] == kinds
+
+
+async def test_nothing_goes_while_another_version_is_on_its_way(site: Site) -> None:
+    """Not even of the one before: its page is the one that is shown, until the new one is ready."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    site.uploads.put(KEY, photo(width=800))
+    before = site.objects()
+    assert None is await site.deliver(sweep, received("sweep"))
+    assert before == site.objects()
+
+
+@pytest.mark.parametrize("ended", ["rejected", "deleted"])
+async def test_nothing_goes_of_a_page_that_is_not_ready(ended: str, site: Site) -> None:
+    """A replacement that fails leaves the former one in its place, and what was made of it."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    if ended == "rejected":
+        site.uploads.put(KEY, photo(fault="damaged"))
+        await site.process(KEY, received("damaged"))
+    else:
+        site.uploads.delete(KEY)
+        await site.process(KEY, received("gone"))
+    before = {one for one in site.objects() if not one.endswith("outcome.json")}
+    await site.deliver(sweep, received("sweep"))
+    assert before == {one for one in site.objects() if not one.endswith("outcome.json")}
+
+
+async def test_a_page_that_changes_in_between_is_looked_at_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody publishes between the look and the deletion."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    checked = Page.check
+    refusals = [Conflict("it was replaced")]
+
+    async def check(page: Page) -> None:
+        if refusals:
+            raise refusals.pop()
+        await checked(page)
+
+    monkeypatch.setattr(Page, "check", check)
+    await site.deliver(sweep, received("sweep"))
+    site.check(KEY)
+    assert 1 == len({record.version for record in site.records(KEY)})
+
+
+@pytest.mark.parametrize("had_effect", [False, True])
+async def test_a_sweep_that_dies_is_done_again(site: Site, *, had_effect: bool) -> None:
+    """Whichever call is the last: files go before the records that know of them."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    number = 0
+    while True:
+        number += 1
+        calls = count(1)
+
+        async def die(_call: str, calls: Iterator[int] = calls, number: int = number) -> None:
+            if next(calls) == number:
+                raise asyncio.CancelledError
+
+        wire = Wire(after=die) if had_effect else Wire(before=die)
+        try:
+            await site.deliver(sweep, received(f"sweep {number}"), wire=wire)
+        except asyncio.CancelledError:
+            continue
+        break
+    assert number > 3
+    site.check(KEY)
+    assert 1 == len({record.version for record in site.records(KEY)})
