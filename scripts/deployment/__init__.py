@@ -1,0 +1,1 @@
+"""The stacks of ecs/, deployed: decisions are pure, and apart from what asks AWS."""
