@@ -30,9 +30,13 @@ FROM ${BASE}
 # Debian's ffmpeg depends, by way of a window to play in, on Mesa's drivers and the compilers behind them: 200 MB that
 # nothing here is linked to and that would be opened only to draw on a screen. dpkg leaves these files out, at later
 # upgrades too; their packages stay known to apt and to scanners. Were ffmpeg linked to one, the last line would fail.
+# A program that its user may start but not read is not dumpable (execve(2)): so no decoder can look into another one,
+# even where the kernel has no Landlock.
 RUN printf 'path-exclude=/usr/lib/*/%s\n' 'libLLVM*' 'libgallium*' 'libz3.so*' >/etc/dpkg/dpkg.cfg.d/no-screen \
     && apt-get update -q \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ffmpeg \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends ffmpeg libseccomp2 \
+    && dpkg-statoverride --update --add root root 0711 /usr/bin/ffmpeg \
+    && dpkg-statoverride --update --add root root 0711 /usr/bin/ffprobe \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* \
     && ffmpeg -hide_banner -version && ffprobe -hide_banner -version

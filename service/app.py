@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError
 
-from service import metrics, recipes
+from service import config, metrics, recipes
 from service.aws import outcomes, s3, sqs
 from service.aws.rekognition import Rekognition
 from service.aws.task_protection import TaskProtection
@@ -31,6 +32,7 @@ from service.runtime.allowance import Allowance
 from service.runtime.captioner import Captioner
 from service.runtime.examine import Examiner
 from service.runtime.moderation import Moderator
+from service.runtime.pauses import Pausable, Pauses
 from service.runtime.pipeline import Pipeline
 from service.runtime.ports import Outcomes, Store, Uploads
 from service.runtime.publish import Publisher
@@ -50,7 +52,7 @@ from service.tools.ffmpeg import FFmpeg
 from service.tools.folder import FolderStore, LocalUploads, NoOutcomes
 from service.tools.open_nsfw import OpenNsfw
 from service.tools.painter import Painter
-from service.tools.sandbox import Sandbox
+from service.tools.sandbox import REMEDY, Confinement, Mode, Sandbox
 from service.tools.scratch import Scratch
 from service.tools.whisper import Whisper
 from service.web import emf, health
@@ -118,7 +120,10 @@ async def fetch_recipe(settings: Settings, aws: Aws) -> Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The programs and models of this machine, behind their sandboxes; `versions` of them go into every record."""
+    """The programs and models of this machine, behind their sandboxes; `versions` of them go into every record.
+
+    `confinement` is how their processes are held.
+    """
 
     pictures: Painter
     films: FFmpeg
@@ -126,6 +131,7 @@ class Tools:
     judges: Mapping[str, Judge]
     scribes: Mapping[str, Scribe]
     versions: dict[str, str]
+    confinement: Confinement
 
     @property
     def examiner(self) -> Examiner:
@@ -135,15 +141,21 @@ class Tools:
 
 @asynccontextmanager
 async def tools(
-    *, memory_mb: int, scratch: Scratch, slots: int = 1, whisper: Path | None = None
+    *, memory_mb: int, scratch: Scratch, mode: Mode, slots: int = 1, whisper: Path | None = None
 ) -> AsyncIterator[Tools]:
-    """The tools of this machine. Models are loaded when they are first asked, in a family of processes of their own."""
-    memory = memory_mb << 20
+    """The tools of this machine. Models are loaded when they are first asked, in a family of processes of their own.
+
+    :raises Misconfigured: when `mode` is "required", and decoders can't be cut off.
+    """
+    memory, models_in = memory_mb << 20, [whisper] if whisper else []
 
     def killed(cause: str) -> None:
         metrics.child_kills.labels(cause).inc()
 
-    async with Sandbox(on_kill=killed) as sandbox, Sandbox(models.__name__, on_kill=killed, eager=False) as thinking:
+    async with (
+        Sandbox(mode=mode, on_kill=killed) as sandbox,
+        Sandbox(models.__name__, mode=mode, readable=models_in, on_kill=killed, eager=False) as thinking,
+    ):
         films = FFmpeg(sandbox, memory_bytes=memory)
         with scratch.job() as folder:
             made_by = {"media-worker": version_of_worker(), "ffmpeg": await films.version(folder)}
@@ -158,7 +170,14 @@ async def tools(
             judges={judge.name: judge for judge in judges},
             scribes={scribe.name: scribe for scribe in scribes},
             versions=made_by,
+            confinement=sandbox.confinement,
         )
+
+
+def warn_if_open(here: Tools) -> None:
+    """Tell a person at a terminal, in a line, that decoders are not cut off."""
+    if here.confinement.holes:
+        sys.stderr.write(f"media-worker: decoders are not cut off ({here.confinement.told}): {REMEDY}\n")
 
 
 def check_models(rules: Recipe, *, whisper: Path | None) -> None:
@@ -239,7 +258,8 @@ async def local_pipeline(
             raise Misconfigured("recipe: rekognition and transcribe need AWS: local files want local, whisper or off")
     check_models(rules, whisper=whisper)
     with Scratch(out / LOCAL_SCRATCH) as scratch:
-        async with tools(memory_mb=memory_mb, scratch=scratch, whisper=whisper) as here:
+        async with tools(memory_mb=memory_mb, scratch=scratch, mode=config.sandbox_here(), whisper=whisper) as here:
+            warn_if_open(here)
             yield pipeline(
                 uploads=LocalUploads(files_by_key),
                 store=FolderStore(out),
@@ -268,16 +288,21 @@ async def run(settings: Settings) -> None:
             tools(
                 memory_mb=settings.child_memory_mb,
                 scratch=scratch,
+                mode=settings.sandbox,
                 slots=settings.slots,
                 whisper=settings.whisper_model,
             )
         )
+        if here.confinement.holes:
+            log.warning("decoders_not_cut_off", sandbox=here.confinement.told, they_could=here.confinement.holes)
         room = Room(free=scratch.free, streams=settings.heavy_queue_url is None)
+        pipeline = await _s3_pipeline(settings, aws, rules, here, scratch=scratch, room=room)
         worker = Worker(
-            room=room,
             queue=await _queues(settings, aws),
             heavy=await _heavy(settings, aws),
-            pipeline=await _s3_pipeline(settings, aws, rules, here, scratch=scratch, room=room),
+            pipeline=pipeline,
+            room=room,
+            company=pipeline.company,
             terms=_terms(settings),
             pulse=Pulse(slots=settings.slots),
             shield=Shield(guard=await _guard(settings, stack)),
@@ -308,11 +333,15 @@ async def _work(worker: Worker, stop: asyncio.Event) -> None:
 
 
 async def _queues(settings: Settings, aws: Aws) -> Queue:
-    """What the worker polls: its queue, and the backfill queue while that one is empty."""
-    first = await _queue(settings, aws, settings.queue_url, dead_letters=settings.dead_letter_queue_url)
+    """What the worker polls, unless it is paused: its queue, and the backfill queue while that one is empty."""
+    client = await aws.client("s3", CONTROL)
+    pauses = Pauses(store=s3.Store(client, bucket=settings.output_bucket, owner=settings.bucket_owner))
+    queue = await _queue(settings, aws, settings.queue_url, dead_letters=settings.dead_letter_queue_url)
+    first = Pausable(queue=queue, name="heavy" if settings.lane == "heavy" else "intake", pauses=pauses)
     if settings.backfill_queue_url is None:
         return first
-    return InTurn(first=first, then=await _queue(settings, aws, settings.backfill_queue_url))
+    queue = await _queue(settings, aws, settings.backfill_queue_url)
+    return InTurn(first=first, then=Pausable(queue=queue, name="backfill", pauses=pauses))
 
 
 async def _queue(settings: Settings, aws: Aws, url: str, *, dead_letters: str | None = None) -> sqs.Queue:

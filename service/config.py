@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.core import places
 from service.core.job import Input
 from service.core.outcome import Misconfigured
+from service.tools.confine import Mode
 
 _SERVICE_LINKS = "MEDIA_WORKER_"  # what Kubernetes sets for a service of this name
 _PREFIX = "MEDIA_"
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     job_seconds: int = Field(default=39_600, ge=60, le=42_000, description="most time for one job")
     drain_seconds: int = Field(default=100, ge=0, le=3600, description="time to finish after SIGTERM")
     child_memory_mb: int = Field(default=3072, ge=256, description="most memory of one decoder")
+    sandbox: Mode = Field(default="required", description="optional: decode even where decoders can't be cut off")
     whisper_model: Path | None = Field(default=None, description="folder of a faster-whisper model; default: tiny.en")
     rekognition_rate: float = Field(default=5, gt=0, allow_inf_nan=False, description="calls a second, by the quota")
     transcribe_rate: float = Field(default=5, gt=0, allow_inf_nan=False, description="starts a second, by the quota")
@@ -140,6 +142,18 @@ def load(**given: Any) -> Settings:
         raise Misconfigured("; ".join(_told(found) for found in error.errors())) from error
     except OSError as error:
         raise Misconfigured(f"MEDIA_SCRATCH: is not set, and {error}") from error
+
+
+def sandbox_here() -> Mode:
+    """MEDIA_SANDBOX for commands that need no other setting; optional where it says nothing: files of one's own.
+
+    :raises Misconfigured: when it is none of these.
+    """
+    match os.environ.get("MEDIA_SANDBOX") or "optional":
+        case "required" | "optional" | "off" as mode:
+            return mode
+        case other:
+            raise Misconfigured(f"MEDIA_SANDBOX: {other!r} is none of required, optional and off")
 
 
 def _unknown(environment: Iterable[str]) -> list[str]:

@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from service import app, recipes
+from service import app, config, recipes
 from service.aws import s3, sqs
 from service.commands import examine, providers
 from service.commands.providers import Check, Checks
 from service.config import Settings
-from service.core.outcome import Conflict, MediaWorkerError
+from service.core.outcome import Conflict, MediaWorkerError, Misconfigured
 from service.core.recipe import Recipe
+from service.runtime import pauses
 from service.tools.ffmpeg import FFmpeg
+from service.tools.sandbox import OTHERWISE, REMEDY, Mode, Sandbox
 
 _LEAST_DISK = 10 << 30  # bytes: a film, its ladder, and as much again
 
@@ -30,6 +32,7 @@ class Finding:
 async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
     """Every check in turn; a later one runs although an earlier one failed."""
     yield await _finding("tools and sandbox", _tools)
+    yield await _finding("sandbox", lambda: _sandbox(settings.sandbox))
     yield await _finding("scratch disk", lambda: _disk(settings))
     async with AsyncExitStack() as stack:
         aws = app.Aws(settings, stack)
@@ -43,6 +46,7 @@ async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
 async def examine_here() -> AsyncIterator[Finding]:
     """The checks that need no settings; of providers, those that the shipped recipe names."""
     yield await _finding("tools and sandbox", _tools)
+    yield await _finding("sandbox", lambda: _sandbox(config.sandbox_here()))
     for name, check in providers.local_checks(recipes.read(), whisper=None):
         yield await _finding(name, check)
 
@@ -52,6 +56,7 @@ def _aws_checks(settings: Settings, aws: app.Aws) -> Checks:
         ("queue", lambda: _queue(settings, aws)),
         *((f"input bucket {name}", lambda name=name: _input(name, settings, aws)) for name in settings.input_buckets),
         (f"output bucket {settings.output_bucket}", lambda: _output(settings, aws)),
+        ("pauses", lambda: _pauses(settings, aws)),
     ]
 
 
@@ -68,6 +73,18 @@ async def _tools() -> str:
             with scratch.job() as folder:
                 await tools.films.check_encoders(folder)
         return ", ".join(f"{name} {version}" for name, version in tools.versions.items())
+
+
+async def _sandbox(mode: Mode) -> str:
+    """How decoders are cut off, as one of them finds when it tries."""
+    async with Sandbox(mode="off" if mode == "off" else "optional") as sandbox:
+        held = sandbox.confinement
+    if not held.holes:
+        return held.told
+    told = f"decoders are not cut off ({held.told}), they could {', '.join(held.holes)}"
+    if mode == "required":
+        raise Misconfigured(f"{told}: {REMEDY}; {OTHERWISE}")
+    return f"{told}: MEDIA_SANDBOX is {mode}"
 
 
 async def _disk(settings: Settings) -> str:
@@ -112,3 +129,16 @@ async def _output(settings: Settings, aws: app.Aws) -> str:
     finally:
         await store.delete([key])
     raise OSError("it ignores If-None-Match: two workers would overwrite each other")
+
+
+async def _pauses(settings: Settings, aws: app.Aws) -> str:
+    store = s3.Store(await aws.client("s3", app.CONTROL), bucket=settings.output_bucket, owner=settings.bucket_owner)
+    pause, _ = await pauses.read(store)
+    if pause.queues:
+        told = (
+            f"{queue}: paused since {one.since:%Y-%m-%d %H:%M} UTC by {one.by}"
+            f"{f' ({one.why})' if one.why else ''}: media-worker resume {queue}"
+            for queue, one in pause.queues.items()
+        )
+        raise Misconfigured("; ".join(told))
+    return "no queue is paused"

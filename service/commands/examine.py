@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from service import app
+from service import app, config
 from service.aws import s3
 from service.commands import process
 from service.config import Settings
@@ -20,6 +20,7 @@ from service.core.recipe import Prices, Recipe
 from service.core.step import Screen, Step
 from service.runtime import surroundings
 from service.runtime.ports import Head, Uploads
+from service.tools.confine import Mode
 from service.tools.folder import LocalUploads
 from service.tools.scratch import Scratch
 
@@ -71,10 +72,14 @@ def scratch() -> Iterator[Scratch]:
 
 
 @asynccontextmanager
-async def local(memory_mb: int, *, whisper: Path | None = None) -> AsyncIterator[tuple[app.Tools, Scratch]]:
-    """The tools, and such a directory."""
+async def local(
+    memory_mb: int, *, whisper: Path | None = None, mode: Mode | None = None
+) -> AsyncIterator[tuple[app.Tools, Scratch]]:
+    """The tools, and such a directory; without `mode` decoders are cut off as far as this machine can do it."""
     with scratch() as made:
-        async with app.tools(memory_mb=memory_mb, scratch=made, whisper=whisper) as tools:
+        async with app.tools(
+            memory_mb=memory_mb, scratch=made, mode=mode or config.sandbox_here(), whisper=whisper
+        ) as tools:
             yield tools, made
 
 
@@ -126,6 +131,7 @@ class _Reader:
 async def files(found: dict[str, Path], recipe: Recipe, *, memory_mb: int, decode: bool, jobs: int) -> list[Examined]:
     """Examine files of this machine; `decode` reads them to the end as well."""
     async with local(memory_mb) as (tools, made):
+        app.warn_if_open(tools)
         reader = _Reader(
             uploads=LocalUploads(found),
             bucket="local",
@@ -148,7 +154,9 @@ async def objects(
         recipe = recipe or await app.fetch_recipe(settings, aws)
         client = await aws.client("s3", app.DATA)
         keys = await s3.Store(client, bucket=bucket, owner=settings.bucket_owner).keys(prefix)
-        tools, made = await stack.enter_async_context(local(memory_mb or settings.child_memory_mb))
+        tools, made = await stack.enter_async_context(
+            local(memory_mb or settings.child_memory_mb, mode=settings.sandbox)
+        )
         reader = _Reader(
             uploads=s3.Uploads(client, owner=settings.bucket_owner),
             bucket=bucket,

@@ -241,7 +241,7 @@ async def inventory(store: Store, at: Places) -> list[str]:
 
 
 async def superfluous(store: Store, at: Places, version: str) -> list[str]:
-    """What nobody serves any more now that `version` is ready: files first, or nobody would know of those that are left.
+    """What nobody serves any more now that `version` is ready: files first, or nobody would know of what is left.
 
     Of former versions everything but what became of them; of this one what the recipe no longer asks for, unless it
     was bought, or says what was seen. A version that is being worked on has no outcome yet, or a later one.

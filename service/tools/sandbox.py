@@ -3,8 +3,9 @@
 What takes long to get ready, a model, may stay and serve one request after another (`assistant`).
 
 A child has an empty environment, no descriptor but its three, no privilege, a session of its own, a limit on
-everything (`Limits`), and ends with the worker, however that ends. What it costs and how it ended is all that comes
-back. `zygote.py` makes the children, `supervise.py` watches one, `patrol.py` all of them.
+everything (`Limits`), a short list of system calls, sight of its own folder alone, and ends with the worker, however
+that ends. What it costs and how it ended is all that comes back. `zygote.py` makes the children, `confine.py` cuts them
+off, `supervise.py` watches one, `patrol.py` all of them.
 """
 
 import asyncio
@@ -17,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from service.core.outcome import Reason, Rejected, Transient
-from service.tools import linux
+from service.core.outcome import MediaWorkerError, Misconfigured, Reason, Rejected, Transient
+from service.tools import landlock, linux
 from service.tools.assistant import IDLE_SECONDS, Assistant
+from service.tools.confine import Confinement, Mode, confinement
 from service.tools.family import FAMILY
 from service.tools.launch import Launcher, Newborn
 from service.tools.limits import Excess, Finished, Limits, Usage, kernel_cpu_seconds
@@ -27,20 +29,25 @@ from service.tools.patrol import Patrol
 from service.tools.supervise import Child, insist
 from service.tools.zygote import Order
 
-__all__ = ["Assistant", "Excess", "Finished", "Limits", "Sandbox", "Usage"]
+__all__ = ["Assistant", "Confinement", "Excess", "Finished", "Limits", "Mode", "Sandbox", "Usage"]
 
 CODECS = "service.tools.pictures"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 STDOUT_BYTES = 4 * 1024 * 1024  # ffprobe's document about 32 streams with all their tags
 RESULT_BYTES = 1024 * 1024  # facts about a picture; pixels go through files
 MESSAGE_LENGTH = 1000  # of what a child says: a rejection is published, a traceback logged
+TRIAL = Limits(wall_seconds=20, cpu_seconds=10, memory_bytes=1_000_000_000, file_bytes=0)  # it takes milliseconds
+REMEDY = "install libseccomp2 (as Debian calls it), and let the container's own filter allow seccomp(2)"
+OTHERWISE = "or set MEDIA_SANDBOX=optional, to decode uploads in processes that are not cut off"
 
 
 class Sandbox:
     """Children of this worker; entered once, it starts the zygote, or only at the first child if it is not `eager`.
 
-    `on_kill` hears why a child was killed: the names are those of `Excess`, and `cancelled`, and `caller` for an
-    exception of `on_line`.
+    They are cut off from all but their folder, and `readable`, which they may read besides: if `mode` is "optional" as
+    far as this machine can do it, if "off" not at all. `confinement` is what a child found when it tried, at the start
+    of an eager one. `on_kill` hears why a child was killed: the names are those of `Excess`, and `cancelled`, and
+    `caller` for an exception of `on_line`.
     """
 
     def __init__(
@@ -48,22 +55,49 @@ class Sandbox:
         functions: str = CODECS,
         *,
         path: str = PATH,
+        mode: Mode = "required",
+        readable: Sequence[Path] = (),
         on_kill: Callable[[str], None] = lambda _: None,
         eager: bool = True,
     ) -> None:
         self._eager = eager
+        self._mode: Mode = mode
+        self._readable = landlock.with_targets(readable)
+        self.confinement = Confinement(told="not tried", holes=())
         self._launcher = Launcher(functions, path=path)
         self._patrol = Patrol()
         self._on_kill = on_kill
         self._lives: dict[asyncio.Task[Finished], Child] = {}
 
     async def __aenter__(self) -> Self:
-        """Raises Misconfigured if the codecs cannot be loaded; the first child does, if this is not eager."""
+        """Raises Misconfigured if codecs can't be loaded, or children not be cut off; if lazy, the first child does."""
         linux.adopt_orphans()
         linux.hide()
         if self._eager:
-            await self._launcher.open()
+            try:
+                await self._launcher.open()
+                await self._try()
+            except BaseException:
+                await self.__aexit__(None, None, None)
+                raise
         return self
+
+    async def _try(self) -> None:
+        """See that a child is held."""
+        if self._mode == "off":
+            self.confinement = Confinement(told="off", holes=("do whatever this user can",))
+            return
+        try:
+            child = Child(TRIAL, on_line=None, stdout_bytes=RESULT_BYTES, on_kill=self._on_kill)
+            finished = await self._supervised(child, self._order({"trial": True}, Path("/"), TRIAL, writes=False))
+            if finished.returncode:
+                raise _failure("the trial", finished)
+            self.confinement = confinement(_answer(finished.stdout))
+        except MediaWorkerError as error:
+            raise Misconfigured(f"decoders can't be cut off: {error}: {REMEDY}; {OTHERWISE}") from error
+        if self.confinement.holes and self._mode == "required":
+            could, told = ", ".join(self.confinement.holes), self.confinement.told
+            raise Misconfigured(f"decoders are not cut off ({told}), they could {could}: {REMEDY}; {OTHERWISE}")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,7 +129,7 @@ class Sandbox:
         then.
         """
         child = Child(limits, on_line=on_line, stdout_bytes=stdout_bytes, on_kill=self._on_kill)
-        return await self._supervised(child, _order({"argv": list(argv)}, cwd, limits))
+        return await self._supervised(child, self._order({"argv": list(argv)}, cwd, limits))
 
     async def call(
         self, function: str, request: Mapping[str, object], *, cwd: Path, limits: Limits
@@ -106,7 +140,7 @@ class Sandbox:
         any other exception, and for a SIGKILL from outside: the memory of the machine ran out, not of this child.
         """
         child = Child(limits, on_line=None, stdout_bytes=RESULT_BYTES, on_kill=self._on_kill)
-        order = _order({"function": function, "request": dict(request)}, cwd, limits)
+        order = self._order({"function": function, "request": dict(request)}, cwd, limits)
         finished = await self._supervised(child, order)
         if finished.returncode:
             raise _failure(function, finished)
@@ -127,9 +161,22 @@ class Sandbox:
         """
 
         def begin(child: Child, on_birth: Callable[[Newborn], None], limits: Limits) -> asyncio.Task[Finished]:
-            return self._begin(child, _order({"assistant": function, "request": dict(request)}, cwd, limits), on_birth)
+            task: dict[str, object] = {"assistant": function, "request": dict(request)}
+            return self._begin(child, self._order(task, cwd, limits, writes=False), on_birth)
 
         return Assistant(function, begin, limits=limits, idle_seconds=idle_seconds, on_kill=self._on_kill)
+
+    def _order(self, task: dict[str, object], cwd: Path, limits: Limits, *, writes: bool = True) -> Order:
+        return Order(
+            task=task,
+            cwd=str(cwd.absolute()),
+            writes=writes,
+            reads=self._readable,
+            sandbox=self._mode,
+            worker=os.getpid(),
+            cpu_seconds=kernel_cpu_seconds(limits),
+            file_bytes=limits.file_bytes,
+        )
 
     async def _supervised(self, child: Child, order: Order) -> Finished:
         return await insist(self._begin(child, order), on_cancel=child.cancel)
@@ -150,16 +197,6 @@ class Sandbox:
                 stack.enter_context(self._patrol.watching(newborn.pid, child))
             on_birth(newborn)
             return await child.live(newborn)
-
-
-def _order(task: dict[str, object], cwd: Path, limits: Limits) -> Order:
-    return Order(
-        task=task,
-        cwd=str(cwd.absolute()),
-        worker=os.getpid(),
-        cpu_seconds=kernel_cpu_seconds(limits),
-        file_bytes=limits.file_bytes,
-    )
 
 
 def _failure(function: str, finished: Finished) -> Rejected | Transient:

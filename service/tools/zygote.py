@@ -1,4 +1,4 @@
-"""The process that every decoder is forked from: codecs loaded, nothing else in it, a sandbox in the making.
+"""The process that every decoder is forked from: codecs loaded, nothing else in it, a cage prepared.
 
 It is started with the control socket as its standard input and nothing else open, imports the codecs and puts on all
 restrictions that a child inherits. Then, for each order (JSON, with three descriptors: gate, stdout, stderr):
@@ -33,10 +33,12 @@ from types import ModuleType
 from typing import Final, NoReturn, TextIO, TypedDict
 
 from service.core.outcome import Reason, Rejected
-from service.tools import linux
+from service.tools import confine, linux
+from service.tools.calls import OPEN_FILES, PROGRAM, Kind
+from service.tools.confine import Cage, Mode
 
 MAX_ORDER: Final = 128 * 1024  # Linux refuses a longer argument anyway (MAX_ARG_STRLEN)
-OPEN_FILES: Final = 256  # ffmpeg with ten renditions holds about thirty
+THREADS: Final = 16_384  # of this user, all together: half of the pids that a machine has, if it is not told otherwise
 GO: Final = b"!"
 NEVER_STARTED: Final = 125
 FAILED: Final = 1
@@ -48,11 +50,15 @@ Serve = Callable[[dict[str, object], Sequence[int]], Iterator[Result]]  # a requ
 class Order(TypedDict):
     """One child: its task is `{"argv": [...]}`, `{"function": name, "request": {...}}` or the same with `"assistant"`.
 
-    An assistant's function gets ready for its request, and returns what serves all later ones.
+    An assistant's function gets ready for its request, and returns what serves all later ones. With `{"trial": true}`
+    the child tells how it is held. If it `writes`, then below `cwd` alone; it can read what is at or below `reads`.
     """
 
     task: dict[str, object]
     cwd: str
+    writes: bool
+    reads: list[str]
+    sandbox: Mode
     worker: int
     cpu_seconds: int
     file_bytes: int
@@ -64,12 +70,13 @@ def main(functions: str) -> None:
     try:
         codecs = importlib.import_module(functions)
         harden()
+        cage = Cage.prepared(codecs)
     except Exception:
         _say(control, {"error": traceback.format_exc()})
         return
     gc.freeze()  # or every child's first collection would copy all pages
     _say(control, {"ready": os.getpid()})
-    while answer := _serve(control, codecs):
+    while answer := _serve(control, codecs, cage):
         _say(control, answer)
 
 
@@ -80,28 +87,20 @@ def harden() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES + 1,) * 2)  # one more until the program is open
     linux.brand()
     linux.offer_to_the_oom_killer()
     linux.renounce_privileges()
     linux.hide()
 
 
-def confine(order: Order) -> None:
-    """The place for seccomp and Landlock: the last thing a child does before its task.
-
-    A filter that forbids fork (clone without CLONE_THREAD) would also end what only a killed worker leaves behind:
-    descendants of a child, which die with nobody.
-    """
-
-
-def _serve(control: socket.socket, codecs: ModuleType) -> dict[str, object] | None:
+def _serve(control: socket.socket, codecs: ModuleType, cage: Cage) -> dict[str, object] | None:
     """The answer to the next order; None if the worker hung up."""
     data, files, *_ = socket.recv_fds(control, MAX_ORDER, 3)
     if not data:
         return None
     try:
-        return {"pid": _beget(json.loads(data), files, codecs)}
+        return {"pid": _beget(json.loads(data), files, codecs, cage)}
     except OSError as error:
         return {"error": f"no child could be forked: {error}"}
     finally:
@@ -109,7 +108,7 @@ def _serve(control: socket.socket, codecs: ModuleType) -> dict[str, object] | No
             os.close(file)
 
 
-def _beget(order: Order, files: Sequence[int], codecs: ModuleType) -> int:
+def _beget(order: Order, files: Sequence[int], codecs: ModuleType, cage: Cage) -> int:
     """Fork twice; the pid of the child, which is the worker's by now and has a process group of its own.
 
     The pipe ends when the child has closed what is not its own, which it does in its group.
@@ -118,7 +117,7 @@ def _beget(order: Order, files: Sequence[int], codecs: ModuleType) -> int:
     try:
         go_between = os.fork()
         if go_between == 0:
-            _go_between(order, files, codecs, writer)
+            _go_between(order, files, codecs, cage, writer)
         os.waitpid(go_between, 0)
     finally:
         os.close(writer)
@@ -129,16 +128,16 @@ def _beget(order: Order, files: Sequence[int], codecs: ModuleType) -> int:
     return int(pid)
 
 
-def _go_between(order: Order, files: Sequence[int], codecs: ModuleType, writer: int) -> NoReturn:
+def _go_between(order: Order, files: Sequence[int], codecs: ModuleType, cage: Cage, writer: int) -> NoReturn:
     with suppress(OSError):
         child = os.fork()
         if child == 0:
-            _child(order, files, codecs)
+            _child(order, files, codecs, cage)
         os.write(writer, str(child).encode())
     os._exit(0)
 
 
-def _child(order: Order, files: Sequence[int], codecs: ModuleType) -> NoReturn:
+def _child(order: Order, files: Sequence[int], codecs: ModuleType, cage: Cage) -> NoReturn:
     gate = files[0]
     try:
         os.setsid()
@@ -147,7 +146,8 @@ def _child(order: Order, files: Sequence[int], codecs: ModuleType) -> NoReturn:
             os._exit(NEVER_STARTED)
         linux.die_with(order["worker"])
         _limit(order)
-        _perform(order["task"], gate, codecs)
+        _shut(order, cage)
+        _perform(order["task"], gate, codecs, cage)
     except BaseException as error:  # nothing may return into the zygote's loop
         with suppress(OSError):
             os.write(gate, str(error).encode())
@@ -171,14 +171,29 @@ def _limit(order: Order) -> None:
     """
     resource.setrlimit(resource.RLIMIT_CPU, (order["cpu_seconds"],) * 2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"],) * 2)
+    _, most = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (THREADS if most == resource.RLIM_INFINITY else min(THREADS, most),) * 2)
     os.chdir(order["cwd"])
-    confine(order)
 
 
-def _perform(task: dict[str, object], gate: int, codecs: ModuleType) -> NoReturn:
+def _shut(order: Order, cage: Cage) -> None:
+    """The last thing that a child does before its task. Its descriptors and its gate go on as they are."""
+    reads = tuple(order["reads"])
+    kind = Kind.ASSISTANT if "assistant" in order["task"] else Kind.FUNCTION
+    match order["task"]:
+        case {"argv": [str(program), *_]}:
+            kind, reads = Kind.PROGRAM, (*reads, confine.opened(program))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+    cage.close(order["sandbox"], kind, works_in=order["cwd"] if order["writes"] else None, reads=reads)
+
+
+def _perform(task: dict[str, object], gate: int, codecs: ModuleType, cage: Cage) -> NoReturn:
     match task:
-        case {"argv": [str(program), *arguments]}:
-            os.execvp(program, [program, *map(str, arguments)])  # noqa: S606 - no shell is the point
+        case {"argv": [*words]}:
+            os.execve(PROGRAM, [*map(str, words)], os.environ)  # noqa: S606 - no shell is the point
+        case {"trial": True}:
+            os.close(gate)
+            _call(lambda _: cage.tried(), {})
         case {"function": str(name), "request": dict(request)}:
             function: Callable[[dict[str, object]], Result] = getattr(codecs, name)
             os.close(gate)

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
@@ -136,7 +137,8 @@ async def test_an_ffmpeg_without_encoders_is_misconfigured(tmp_path: Path) -> No
 async def test_lines_that_say_nothing_new_are_a_stall(tmp_path: Path, progress: bool) -> None:  # noqa: FBT001
     """A program that chatters is stopped, unless its lines are progress."""
     limits = Limits(wall_seconds=20, cpu_seconds=10, memory_bytes=500_000_000, file_bytes=1_000_000, stall_seconds=0.5)
-    chatter = ["sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo x; sleep 0.1; done"]
+    program = "import time\nfor _ in range(12):\n    print('x', flush=True)\n    time.sleep(0.1)"
+    chatter = [sys.executable, "-I", "-c", program]
     async with Sandbox() as sandbox:
         running = sandbox.run(chatter, cwd=tmp_path, limits=limits, on_line=lambda _: progress)
         (ending,) = await asyncio.gather(running, return_exceptions=True)

@@ -17,7 +17,7 @@ import pytest
 
 from service.core.outcome import Interrupted, Misconfigured, Reason, Rejected, Transient
 from service.tools import launch, linux, patrol, supervise
-from service.tools.sandbox import Finished, Limits, Sandbox
+from service.tools.sandbox import Finished, Limits, Mode, Sandbox
 
 ROOT = Path(__file__).parents[2]
 STUBS = ROOT / "tests/tools/stubs"
@@ -29,10 +29,10 @@ PATIENCE = 10.0  # seconds that a test waits for what takes milliseconds
 class Bench:
     """A sandbox with a scratch directory, and the kills it counted."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, mode: Mode = "required") -> None:
         self.scratch = scratch
         self.kills: list[str] = []
-        self.sandbox = Sandbox(DECODERS, on_kill=self.kills.append)
+        self.sandbox = Sandbox(DECODERS, mode=mode, on_kill=self.kills.append)
 
     async def run(self, *argv: str, limits: Limits = LIMITS, **options) -> Finished:
         return await self.sandbox.run(argv, cwd=self.scratch, limits=limits, **options)
@@ -54,6 +54,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     bench = Bench(tmp_path)
     async with bench.sandbox:
         yield bench
+    assert offspring() == []
+
+
+@pytest.fixture
+async def loose(tmp_path: Path) -> AsyncIterator[Bench]:
+    """One whose children are not cut off, and can start processes of their own: where MEDIA_SANDBOX allows that."""
+    loose = Bench(tmp_path, "off")
+    async with loose.sandbox:
+        yield loose
     assert offspring() == []
 
 
@@ -181,10 +190,8 @@ EXCESSES = [
     ("ignore_sigterm", {"wall_seconds": 0.2}, Reason.TIME_LIMIT, "wall_clock"),
     ("stall", {"stall_seconds": 0.2}, Reason.TIME_LIMIT, "stall"),
     ("spin", {"cpu_seconds": 1}, Reason.TIME_LIMIT, "cpu"),
-    ("spin_in_a_child", {"cpu_seconds": 1}, Reason.TIME_LIMIT, "cpu"),
     ("write_too_much", {}, Reason.TOO_LARGE, "file_size"),
     ("eat_memory", {"memory_bytes": 200_000_000}, Reason.MEMORY_LIMIT, "memory"),
-    ("eat_memory_in_a_child", {"memory_bytes": 200_000_000}, Reason.MEMORY_LIMIT, "memory"),
     ("print_without_end", {}, Reason.DAMAGED, "output"),
 ]
 
@@ -197,6 +204,22 @@ async def test_a_program_over_a_limit_is_rejected(
     with pytest.raises(Rejected) as caught:
         await bench.stub(stub, limits=replace(LIMITS, **limits))
     assert (reason, [kill]) == (caught.value.reason, bench.kills)
+
+
+EXCESSES_OF_A_FAMILY = [
+    ("spin_in_a_child", {"cpu_seconds": 1}, Reason.TIME_LIMIT, "cpu"),
+    ("eat_memory_in_a_child", {"memory_bytes": 200_000_000}, Reason.MEMORY_LIMIT, "memory"),
+]
+
+
+@pytest.mark.parametrize(("stub", "limits", "reason", "kill"), EXCESSES_OF_A_FAMILY)
+async def test_what_a_program_starts_counts_as_its_own(
+    loose: Bench, stub: str, limits: dict[str, float], reason: Reason, kill: str
+) -> None:
+    """Where it can start processes at all."""
+    with pytest.raises(Rejected) as caught:
+        await loose.stub(stub, limits=replace(LIMITS, **limits))
+    assert (reason, [kill]) == (caught.value.reason, loose.kills)
 
 
 async def test_the_kernel_stops_a_spin_that_the_worker_is_too_busy_to_see(
@@ -230,12 +253,12 @@ async def test_a_flood_of_errors_is_counted_and_its_end_kept(bench: Bench) -> No
 
 
 @pytest.mark.parametrize("stub", ["leave_one_behind", "leave_a_daemon_behind", "leave_thirty_behind"])
-async def test_what_a_program_leaves_behind_is_ended(bench: Bench, stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_program_leaves_behind_is_ended(loose: Bench, stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that hold the pipes of a program that has ended are found and killed, not waited for."""
     monkeypatch.setattr(supervise, "DRAIN_SECONDS", PATIENCE * 10)
     async with asyncio.timeout(PATIENCE):
-        assert (await bench.stub(stub)).returncode == 0
-        while offspring_but_the_zygote(bench):  # noqa: ASYNC110 - a process that ends tells only its parent
+        assert (await loose.stub(stub)).returncode == 0
+        while offspring_but_the_zygote(loose):  # noqa: ASYNC110 - a process that ends tells only its parent
             await asyncio.sleep(0.01)
 
 
@@ -290,7 +313,8 @@ async def test_twenty_calls_at_once(bench: Bench) -> None:
 
 async def test_a_zygote_that_was_killed_is_replaced(bench: Bench) -> None:
     """A call after it works, and so does a child that runs meanwhile."""
-    running = asyncio.create_task(bench.run("sh", "-c", "sleep 0.3; exit 7"))
+    nap = "import time; time.sleep(0.3); raise SystemExit(7)"
+    running = asyncio.create_task(bench.run(sys.executable, "-I", "-c", nap))
     await bench.call("echo")  # starts are served in turn: the program runs now
     first = bench.zygote
     os.kill(first, signal.SIGKILL)
@@ -371,11 +395,11 @@ async def test_a_run_cancelled_while_it_begins_leaves_nothing(bench: Bench, turn
     assert offspring_but_the_zygote(bench) == []
 
 
-async def test_children_of_others_are_not_touched(bench: Bench) -> None:
+async def test_children_of_others_are_not_touched(loose: Bench) -> None:
     """The exit statuses of a subprocess and of asyncio's are still theirs, whatever is swept up around them."""
     theirs = subprocess.Popen(["sh", "-c", "exit 7"])  # noqa: ASYNC220 - it is the point
     also = await asyncio.create_subprocess_exec("sh", "-c", "exit 8")
-    await bench.stub("leave_a_daemon_behind")
+    await loose.stub("leave_a_daemon_behind")
     assert (theirs.wait(PATIENCE), await also.wait()) == (7, 8)
 
 
