@@ -205,6 +205,7 @@ def pipeline(
     several_buckets: bool = False,
     room: Room | None = None,
     job_seconds: float = 39_600,
+    alone_from: int = 3,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
     """The pipeline over the given places and tools; `room` is what its jobs share, of the scratch disk by default."""
@@ -234,6 +235,7 @@ def pipeline(
         recipe=rules,
         several_buckets=several_buckets,
         job_seconds=job_seconds,
+        alone_from=alone_from,
         on_progress=on_progress,
     )
 
@@ -268,6 +270,7 @@ async def local_pipeline(
                 rules=rules,
                 scratch=scratch,
                 public_url=public_url,
+                alone_from=sys.maxsize,
                 on_progress=on_progress,
             )
 

@@ -307,3 +307,13 @@ def test_show_knows_nothing_of_what_was_never_there(tmp_path: Path) -> None:
     ended = run("show", "nothing.jpg", "--out", tmp_path)
     assert 1 == ended.code
     assert "Nothing is known of this key" in ended.out
+
+
+def test_what_was_replaced_is_gone(picture: Path, small: Path, tmp_path: Path) -> None:
+    """A file that has changed since is made anew, and nothing is left of the former one."""
+    out, file = tmp_path / "out", tmp_path / "a.jpg"
+    for source in (picture, picture):
+        file.write_bytes(source.read_bytes() if not file.exists() else source.read_bytes() + b"\0")
+        assert 0 == run("process", file, "--out", out, "--recipe", small).code
+    folders = {path.name for path in (out / "media" / "a.jpg").glob("~?*")}
+    assert 1 == len(folders)

@@ -41,8 +41,6 @@ from service.runtime.reviews import Reviews
 from service.runtime.trial import Trial, Trials
 
 _ROUNDS = 5  # of losing a race, before the job is left for later
-#: A message that was received twice without an outcome: whoever had it may have died of it. Once is a deployment.
-_ALONE_FROM = 3
 _GRACE = 900  # seconds that pages may show what was replaced: manifests are cached for 11 minutes; SQS's longest delay
 _LONGEST_WAIT = 86_400.0  # seconds for captions that are made elsewhere
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; SQS delays a message for no longer
@@ -50,7 +48,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; 
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """The way of a job, from a key that changed to a published outcome."""
+    """The way of a job, from a key that changed to a published outcome.
+
+    A version whose message is received for the `alone_from`th time without an outcome is worked on alone: whoever had
+    it before may have died of it. Once is a deployment.
+    """
 
     uploads: Uploads
     store: Store
@@ -61,6 +63,7 @@ class Pipeline:
     several_buckets: bool
     job_seconds: float
     company: Company = field(default_factory=Company)
+    alone_from: int = 3
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
     async def process(self, job: Job, message: Message) -> tuple[Later, ...]:
@@ -164,7 +167,7 @@ class Pipeline:
         until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
-            alone = attempt.message.receive_count >= _ALONE_FROM and not page.tells_of(attempt.source)
+            alone = attempt.message.receive_count >= self.alone_from and not page.tells_of(attempt.source)
             async with self.company.joined(alone=alone), self.trials.begun(attempt, page, again=again) as trial:
                 result = await self._make(trial, page, until)
                 await self._publish(attempt, page, result, again=again)
