@@ -206,6 +206,7 @@ def pipeline(
     room: Room | None = None,
     job_seconds: float = 39_600,
     alone_from: int = 3,
+    grace_seconds: int = 900,
     on_progress: OnProgress = lambda _job, _percent: None,
 ) -> Pipeline:
     """The pipeline over the given places and tools; `room` is what its jobs share, of the scratch disk by default."""
@@ -236,6 +237,7 @@ def pipeline(
         several_buckets=several_buckets,
         job_seconds=job_seconds,
         alone_from=alone_from,
+        grace_seconds=grace_seconds,
         on_progress=on_progress,
     )
 
@@ -271,6 +273,7 @@ async def local_pipeline(
                 scratch=scratch,
                 public_url=public_url,
                 alone_from=sys.maxsize,
+                grace_seconds=0,
                 on_progress=on_progress,
             )
 

@@ -18,6 +18,7 @@ from service.core.emf import Series
 from service.web import emf
 from tests import emf as specification
 from tests.fakes import Clock
+from tests.runtime.lines import logged
 
 ROOT = Path(__file__).parent.parent
 OURS = [one for one in vars(metrics).values() if isinstance(one, MetricWrapperBase)]
@@ -109,18 +110,19 @@ async def test_what_was_counted_before_a_crash_is_sent() -> None:
     assert [{"media_attempts": 1}] == told.minutes
 
 
-async def test_a_minute_that_cannot_be_written_goes_out_with_the_next(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_minute_that_cannot_be_written_goes_out_with_the_next() -> None:
     """The log says so, and the worker works on."""
     told, minutes = Told(refuses=lambda at: at in {1, 2}), Minutes()
-    async with emf.emitting(told.emitter, sleep=minutes):
-        await minutes.begin()
-        told.done = 3
-        await minutes.end()
-        told.done = 4
-        await minutes.end()
-        await minutes.end()
+    with logged() as events:
+        async with emf.emitting(told.emitter, sleep=minutes):
+            await minutes.begin()
+            told.done = 3
+            await minutes.end()
+            told.done = 4
+            await minutes.end()
+            await minutes.end()
     assert [{"media_attempts": 4, "media_slots_busy": 0}] == told.minutes
-    assert 2 == capsys.readouterr().out.count("metrics_not_written")
+    assert 2 == events.count("metrics_not_written")
 
 
 async def test_a_last_minute_that_cannot_be_written_ends_nothing() -> None:

@@ -114,8 +114,6 @@ def _saying(verb: reviewing.Verb) -> Callable[..., None]:
     return say
 
 
-
-
 def _end(said: reviewing.Said, came: reviewing.Came, *, wait: float) -> NoReturn:
     """Say what came of it, and how well."""
     if came.refused:

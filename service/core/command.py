@@ -21,7 +21,7 @@ from service.core.step import Piece, Poster, Rendition, Sound
 
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
 POSTER = "poster.png"
-_PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time:packet_side_data=side_data_type"
+_PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,flags:packet_side_data=side_data_type"
 SPEECH_RATE = 16_000  #: in hertz, of sound for speech recognition, which hears nothing above 8 kHz
 SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
 
@@ -79,7 +79,7 @@ def probe(sniffed: StreamFile, limits: Limits) -> list[str]:
 
 
 def packets(sniffed: StreamFile, limits: Limits) -> list[str]:
-    """ffprobe for the times of all packets, a line each: stream, then pts, dts, duration in seconds, and side data."""
+    """ffprobe for all packets, a line each: stream, then pts, dts, duration in seconds, flags, and side data."""
     return [
         *_ffprobe(sniffed, limits),
         *("-show_entries", _PACKET_ENTRIES),

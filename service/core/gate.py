@@ -119,17 +119,20 @@ class Clock:
     _all: _Span = field(default_factory=_Span, init=False)
     _last: float = field(default=0.0, init=False)
     _gap: float = field(default=0.0, init=False)
+    _key: float | None = field(default=None, init=False)  #: when the last keyframe was
+    _gop: float = field(default=0.0, init=False)
     _packets: int = field(default=0, init=False)
     _streams: set[int] = field(default_factory=set, init=False)
 
     def read(self, line: str) -> None:
-        """One line of `stream,pts_time,dts_time,duration_time`, then names of side data; times are seconds or N/A.
+        """One line of `stream,pts_time,dts_time,duration_time,flags`, then side data's names; times are seconds or N/A.
 
         :raises Rejected: `bad_timestamps`, `too_long` or `encrypted`.
         """
         if ",Encryption info" in line:  # ISO/IEC 23001-7: what is left of it when ffprobe has named the codec below
             raise Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
-        stream, pts, dts, lasts = (_number(text) for text in (*line.strip().split(","), "", "", "", "")[:4])
+        *times, flags = (*line.strip().split(","), "", "", "", "", "")[:5]
+        stream, pts, dts, lasts = (_number(text) for text in times)
         main = stream == self.stream
         if stream is not None:
             self._streams.add(int(stream))
@@ -142,7 +145,7 @@ class Clock:
         end = shown + (lasts or (self.packet_seconds if main else 0.0))
         self._all.add(shown, end)
         if main:
-            self._step(time)
+            self._step(time, key=flags.startswith("K"))
             self._main.add(shown, end)
         if self._all.length > self.limits.seconds:
             raise _too_long(self._all.length, self.limits)
@@ -156,12 +159,15 @@ class Clock:
             reach=self._all.length,
             end=max(0.0, self._all.end),
             streams=tuple(sorted(self._streams)),
+            longest_gop=max(self._gop, self._last - self._key) if self._key is not None else self._main.length,
         )
 
-    def _step(self, time: float) -> None:
+    def _step(self, time: float, *, key: bool) -> None:
         gap = abs(time - self._last) if self._packets else 0.0
         self._packets += 1
         self._gap, self._last = max(self._gap, gap), time
+        if key:
+            self._gop, self._key = max(self._gop, time - (time if self._key is None else self._key)), time
         if gap > self.limits.gap_seconds:
             raise Rejected(
                 Reason.BAD_TIMESTAMPS,

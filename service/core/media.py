@@ -56,7 +56,8 @@ class Timeline:
     """What the packets of the main track say: seconds from first to last, and the longest gap between two.
 
     `reach` is from the first to the last packet of any track, `end` where the last one ends, from zero; `streams` are
-    the indices of the tracks that have packets, None where nobody counted.
+    the indices of the tracks that have packets, None where nobody counted; `longest_gop` is the longest time from one
+    keyframe to the next.
     """
 
     duration: float
@@ -65,6 +66,7 @@ class Timeline:
     reach: float
     end: float = 0.0
     streams: tuple[int, ...] | None = None
+    longest_gop: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

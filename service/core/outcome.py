@@ -75,7 +75,11 @@ class Conflict(MediaWorkerError):
 
 
 class Crowded(MediaWorkerError):
-    """There is no room for this job now."""
+    """There is no room for this job now; `after` is in how many seconds there may be."""
+
+    def __init__(self, message: str, *, after: int = 60) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class Elsewhere(MediaWorkerError):
@@ -163,7 +167,7 @@ Verdict = Done | Retry | DeadLetter | Forward | Abandon
 MAX_ATTEMPTS = 5
 FIRST_BACKOFF = 15  # seconds; with the factor of 4, five tries span about ten minutes: a passing outage
 MAX_BACKOFF = 900  # a delay that an operator still notices; the ceiling of SQS is 12 h
-CROWDED_DELAY = 60  # whoever is in the way has made some progress by then
+FULL_DELAY = 60  # whoever is in the way has made some progress by then
 UNKNOWN_TYPE_DELAY = 300  # long enough for a rolling deployment to bring a worker that knows it
 
 
@@ -198,8 +202,10 @@ def _no_fault(error: BaseException | None) -> int | None:
             return 0
         case Unknown():
             return UNKNOWN_TYPE_DELAY
-        case Crowded() | OSError(errno=28):  # no space left on device
-            return CROWDED_DELAY
+        case Crowded(after=after):
+            return after
+        case OSError(errno=28):  # no space left on device
+            return FULL_DELAY
         case Misconfigured() | Overspent() | Unscreened():
             return MAX_BACKOFF
     return None

@@ -14,9 +14,16 @@ SECONDS = 300  # of one piece
 _INDEXED = frozenset({"mov", "matroska"})
 
 
+#: Seconds from one keyframe to the next, or for which one picture stands: what is decoded for nothing with each piece.
+_MOST_IN_VAIN = 60
+
+
 def are_worth_it(clip: Clip) -> bool:
-    """Whether a video is long, and can be begun anywhere."""
-    return clip.video is not None and clip.seconds > LONG and clip.sniffed.demuxers[0] in _INDEXED
+    """Whether a video is long, and can be begun anywhere without much that is decoded for nothing."""
+    if clip.video is None or clip.timeline is None or clip.sniffed.demuxers[0] not in _INDEXED:
+        return False
+    in_vain = max(clip.timeline.longest_gop, clip.timeline.longest_gap)
+    return clip.seconds > LONG and in_vain <= _MOST_IN_VAIN
 
 
 def cut(clip: Clip, rungs: Sequence[Rendition]) -> tuple[Piece, ...]:

@@ -90,12 +90,12 @@ class Captioner:
         self, scribe: Scribe, speech: Speech, sound: _Sound, desk: Desk, account: Account
     ) -> Heard | Pending | Declined:
         """Which source it is of is written down first: the end of it may be told before this call returns."""
+        await desk.source()  # first: it may turn out to be somebody else's, who would pay again
         minutes = scribe.minutes(speech.seconds)
         await account.take(scribe.unit, minutes)
         if scribe.unit:
             document = {"bucket": desk.head.bucket, "key": desk.head.key}
             await self.store.overwrite(places.speech_source(speech.name), json.dumps(document).encode())
-        await desk.source()
         file = f"speech.{scribe.sound}"
         argv = command.speech(sound.clip, sound.stream, file, desk.limits)
         await self.films.run(desk.folder, argv, seconds=sound.clip.heard_until, on_share=lambda _share: None)

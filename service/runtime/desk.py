@@ -21,6 +21,7 @@ class Desk:
     limits: Limits
     room: Room = field(default_factory=Room)
     fetched: int = field(default=0, init=False)  #: bytes
+    _there: bool = field(default=False, init=False)  #: the source, not what lies beside it
     held: int = field(default=0, init=False)  #: bytes of sources that it has room for
 
     async def source(self) -> Path:
@@ -30,7 +31,7 @@ class Desk:
         :raises Superseded: when the key holds another version by now.
         """
         path = self.folder / command.SOURCE
-        if self.fetched:
+        if self._there:
             return path
         try:
             await self.uploads.fetch(self.head, path, look=self._look)
@@ -38,6 +39,7 @@ class Desk:
             await self.room.wait(self.head.size)
             self.held += self.head.size
             await self.uploads.fetch(self.head, path)
+        self._there = True
         self._count(self.head)
         return path
 

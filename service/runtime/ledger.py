@@ -149,13 +149,24 @@ class Ledger:
                 await self._forget(record)
 
     async def recall(self) -> None:
-        """Forget what somebody has deleted of what was public, and pieces that were tidied away, to be made again."""
-        for prefix in (self.at.attempts, self.at.parts):
-            mine = [record for record in self.records if _files(record) and record.folder.startswith(prefix)]
+        """Forget what somebody has deleted, and what was tidied away because it waited so long, to be made again."""
+        made = [record for record in self.records if _files(record) and not _is_evidence(record)]
+        for prefix in _homes(self.at):
+            mine = [record for record in made if record.folder.startswith(prefix)]
             there = set(await self.store.keys(prefix)) if mine else set()
             for record in mine:
                 if not _whole(record, there):
                     await self._forget(record)
+
+    async def found(self, digest: str) -> bool:
+        """Whether somebody else has committed this group meanwhile; then it is one of ours as well."""
+        key = self.at.record(self.version, digest)
+        stored = await self.store.read(key)
+        if stored is None:
+            return False
+        self.records.append(Record.model_validate_json(stored.body))
+        self._etags[key] = stored.etag
+        return True
 
     async def retire(self, steps: Set[str]) -> None:
         """Delete the records and the files of these steps: what they were made for is there."""
@@ -240,29 +251,18 @@ async def inventory(store: Store, at: Places) -> list[str]:
     return [key for prefix in (at.versions, *_homes(at)) for key in await store.keys(prefix)]
 
 
-async def superfluous(store: Store, at: Places, version: str) -> list[str]:
-    """What nobody serves any more now that `version` is ready: files first, or nobody would know of what is left.
+async def superfluous(store: Store, at: Places, version: str, wanted: Set[str]) -> list[str]:
+    """What nobody serves any more now that `version`, the current one, is ready: files first, then what knows of them.
 
-    Of former versions everything but what became of them; of this one what the recipe no longer asks for, unless it
-    was bought, or says what was seen. A version that is being worked on has no outcome yet, or a later one.
+    Of other versions all but what became of them: whoever still works on one finds that it is not current any more.
+    Of this one what is not `wanted`, unless it was bought, or says what was seen.
     """
-    mine = await read_outcome(store, at, version)
-    if mine is None or mine.ended_at is None:
-        return []
-    wanted, former = {*mine.made, *mine.reused}, dict[str, bool]()
     keys, files = list[str](), list[str]()
-    for key in sorted(await store.keys(at.versions)):
-        stored = await store.read(key) if places.is_record(key) else None
-        if stored is None:
-            continue
-        record = Record.model_validate_json(stored.body)
-        if record.version not in former:
-            theirs = await read_outcome(store, at, record.version)
-            former[record.version] = bool(theirs and theirs.ended_at and theirs.ended_at < mine.ended_at)
+    for record in await _records(store, at.versions):
         made = {step.digest for step in record.steps if not step.screening and not step.captioned}
-        unwanted = record.version == version and made and not made & wanted and len(made) == len(record.steps)
-        if former[record.version] or unwanted:
-            keys.append(key)
+        unwanted = made and not made & wanted and len(made) == len(record.steps)
+        if record.version != version or unwanted:
+            keys.append(at.record(record.version, record.digest))
             files += [record.folder + file.name for file in _files(record)]
     return [*files, *keys]
 

@@ -41,7 +41,6 @@ from service.runtime.reviews import Reviews
 from service.runtime.trial import Trial, Trials
 
 _ROUNDS = 5  # of losing a race, before the job is left for later
-_GRACE = 900  # seconds that pages may show what was replaced: manifests are cached for 11 minutes; SQS's longest delay
 _LONGEST_WAIT = 86_400.0  # seconds for captions that are made elsewhere
 _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 900.0  # seconds until they are asked for; SQS delays a message for no longer
 
@@ -51,7 +50,8 @@ class Pipeline:
     """The way of a job, from a key that changed to a published outcome.
 
     A version whose message is received for the `alone_from`th time without an outcome is worked on alone: whoever had
-    it before may have died of it. Once is a deployment.
+    it before may have died of it. Once is a deployment. What was replaced is deleted after `grace_seconds`: manifests
+    are cached for eleven minutes, and SQS delays no message for longer than these.
     """
 
     uploads: Uploads
@@ -64,6 +64,7 @@ class Pipeline:
     job_seconds: float
     company: Company = field(default_factory=Company)
     alone_from: int = 3
+    grace_seconds: int = 900
     on_progress: Callable[[Job, int], None] = lambda _job, _percent: None
 
     async def process(self, job: Job, message: Message) -> tuple[Later, ...]:
@@ -106,7 +107,7 @@ class Pipeline:
         if attempt is None:
             await self._withdraw(job, page, again=again)
         elif job.type == "sweep":
-            await self._sweep(attempt, page)
+            later = await self._sweep(attempt, page)
         elif job.type in {"approve", "reject"} and not await self._taken(attempt, page, again=again):
             return ()
         elif _settled(page, attempt, again=again):
@@ -117,21 +118,32 @@ class Pipeline:
         if again:
             await self.publisher.mend(page)
             await ledger.sweep(self.store, page.at, message, before=tries)
-        replaced = attempt is not None and _replaced(former, page, attempt)
-        return tuple(one for one in (later, _tidy_up(job) if replaced else None) if one)
+        left = attempt is not None and _leaves_something(former, page, attempt, again=again)
+        return tuple(one for one in (later, self._sweep_later(job) if left else None) if one)
 
-    async def _sweep(self, attempt: Attempt, page: Page) -> None:
-        """Delete what was made for versions and recipes before this one: pages that show it have had their time.
+    def _sweep_later(self, job: Job) -> Later:
+        sweep = Job(bucket=job.bucket, key=job.key, type="sweep", cause="replaced", requested_at=datetime.now(UTC))
+        return Later(job=sweep, after=self.grace_seconds)
+
+    async def _sweep(self, attempt: Attempt, page: Page) -> Later | None:
+        """Delete what was made for versions and recipes before this one, once pages that show it have had their time.
 
         :raises Conflict: when the page was replaced meanwhile.
         """
         found = page.manifest
         if found is None or found.status is not Status.READY or not page.tells_of(attempt.source):
-            return
-        left = await ledger.superfluous(self.store, page.at, attempt.version)
+            return None
+        told = await ledger.read_outcome(self.store, page.at, attempt.version)
+        if told is None or told.ended_at is None:
+            return None
+        if (datetime.now(UTC) - told.ended_at).total_seconds() < self.grace_seconds:
+            return self._sweep_later(attempt.job)
+        wanted = {*told.made, *told.reused}
+        left = await ledger.superfluous(self.store, page.at, attempt.version, wanted)
         await page.check()
         await self.store.delete(left)
         log.info("swept", objects=len(left))
+        return None
 
     async def _taken(self, attempt: Attempt, page: Page, *, again: bool) -> bool:
         """Whether there is something to do for a reviewer: to release, to purge, or to purge what was half released."""
@@ -164,11 +176,11 @@ class Pipeline:
         return page, Attempt(job=job, message=message, head=head, at=at, rules=rules, started_at=now)
 
     async def _attempt(self, attempt: Attempt, page: Page, *, again: bool) -> Later | None:
-        until = asyncio.get_running_loop().time() + self.job_seconds
         try:
             gate.check_head(attempt.head.size, attempt.rules.limits, archived=attempt.head.archived)
             alone = attempt.message.receive_count >= self.alone_from and not page.tells_of(attempt.source)
             async with self.company.joined(alone=alone), self.trials.begun(attempt, page, again=again) as trial:
+                until = asyncio.get_running_loop().time() + self.job_seconds
                 result = await self._make(trial, page, until)
                 await self._publish(attempt, page, result, again=again)
                 return await self._caption(trial, page, result, until) if result.later else None
@@ -243,19 +255,15 @@ class Pipeline:
             await self.publisher.failed(attempt, page)
 
 
-def _replaced(former: Manifest | None, page: Page, attempt: Attempt) -> bool:
-    """Whether a page shows something else now than it did: another version, or the same by another recipe."""
+def _leaves_something(former: Manifest | None, page: Page, attempt: Attempt, *, again: bool) -> bool:
+    """Whether what is shown now may have something behind it that nobody serves any more: to ask is cheap."""
     now = page.manifest
-    if former is None or former.serving is None or now is None or now.status is not Status.READY:
+    if attempt.job.type == "sweep" or now is None or now.status is not Status.READY:
         return False
-    asked = attempt.job.type == "reprocess" or not speaks_of(former, attempt.source)
-    return asked and now.serving != former.serving
-
-
-def _tidy_up(job: Job) -> Later:
-    """When what was replaced is deleted."""
-    job = Job(bucket=job.bucket, key=job.key, type="sweep", cause="replaced", requested_at=datetime.now(UTC))
-    return Later(job=job, after=_GRACE)
+    if again or former is None:
+        return again
+    joined = attempt.job.type == "captions" and speaks_of(former, attempt.source)
+    return now.serving != former.serving and not joined
 
 
 def _settled(page: Page, attempt: Attempt, *, again: bool) -> bool:

@@ -10,7 +10,7 @@ from service import metrics
 from service.core import manifest, places
 from service.core.manifest import Manifest, Serving, Status
 from service.core.media import Clip
-from service.core.outcome import Reason, Rejected, Unscreened
+from service.core.outcome import Conflict, Reason, Rejected, Unscreened
 from service.core.record import Failure, Outcome, Ticket, Unready
 from service.logs import log
 from service.runtime import ledger
@@ -166,7 +166,10 @@ class Publisher:
         :raises Conflict: when the manifest was replaced meanwhile, so that these aliases may be wrong by now.
         """
         if page.manifest:
-            await self._alias(page, page.manifest.serving, await self.store.keys(page.at.aliases))
+            try:
+                await self._alias(page, page.manifest.serving, await self.store.keys(page.at.aliases))
+            except Conflict as error:  # somebody has deleted a product: `reprocess` makes it again
+                log.warning("product_is_gone", because=str(error))
             if page.manifest.status is not Status.QUARANTINED:
                 await self.store.delete([page.at.ticket])
             await page.check()

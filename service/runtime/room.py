@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.core import sniff
-from service.core.outcome import Elsewhere, Misconfigured
+from service.core.outcome import MAX_BACKOFF, Crowded, Elsewhere, Misconfigured
 
 TIMES_ITS_SIZE = 3  #: of a source: itself, its renditions, and a progressive copy of one
 _UNBOUNDED = 1 << 62  # bytes
+_PATIENCE = 900.0  # seconds; meanwhile nothing is received
 
 
 @dataclass(kw_only=True)
@@ -47,6 +48,7 @@ class Room:
     async def wait(self, size: int) -> None:
         """Room for a source of `size` bytes, as soon as there is some; to be given back.
 
+        :raises Crowded: when there is none for a quarter of an hour: others may have some, or be received meanwhile.
         :raises Misconfigured: when there will never be.
         """
         if self.take(size):
@@ -60,13 +62,16 @@ class Room:
         self._queue.append(asked)
         self.enough.clear()
         try:
-            await asked[1]
-        except asyncio.CancelledError:
+            async with asyncio.timeout(_PATIENCE):
+                await asked[1]
+        except (asyncio.CancelledError, TimeoutError) as error:
             if asked[1].done() and not asked[1].cancelled():
                 self._taken -= size * TIMES_ITS_SIZE
             elif asked in self._queue:
                 self._queue.remove(asked)
             self._serve()
+            if isinstance(error, TimeoutError):
+                raise Crowded(f"no room for {size:,} bytes for {_PATIENCE:.0f} s", after=MAX_BACKOFF) from error
             raise
 
     def give(self, size: int) -> None:

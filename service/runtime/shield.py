@@ -44,6 +44,8 @@ class Nobody:
 class Shield:
     """Up while there is work; `refused` is set once this worker is told to leave.
 
+    One that was never protected is not told so: it may be the newer one, whose turn comes when the others have left.
+
     No answer leaves the worker at work, unprotected: a job that is stopped goes on elsewhere, one that nobody takes
     does not.
     """
@@ -52,14 +54,17 @@ class Shield:
     clock: Callable[[], float] = time.monotonic
     refused: asyncio.Event = field(default_factory=asyncio.Event)
     _since: float | None = field(default=None, init=False)  #: when it was asked for last, while it is up
+    _had: bool = field(default=False, init=False)
+    _waits: bool = field(default=False, init=False)
     _alone: bool = field(default=False, init=False)  #: whether the last question had no answer, which is logged once
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def up(self) -> bool:
-        """Be spared from now on; False when this worker is to take nothing more."""
+        """Be spared from now on; False when this worker is to take nothing: now, or, if it was `refused`, any more."""
         if self._since is None or self.clock() - self._since >= RENEWED_EVERY:
+            self._waits = False
             await self._ask()
-        return not self.refused.is_set()
+        return not self._waits and not self.refused.is_set()
 
     async def down(self) -> None:
         """There is nothing to do: whoever wants to stop this worker may."""
@@ -102,6 +107,11 @@ class Shield:
             self._alone = False
             if spared:
                 self._since = self.clock()
+                self._had = True
+            elif not self._had:
+                log.info("waits_for_others_to_leave")
+                self._waits = True
+                return
             elif not self.refused.is_set():
                 log.info("told_to_leave")
                 self.refused.set()

@@ -9,7 +9,7 @@ from typing import TypeVar, assert_never
 from service import metrics
 from service.core import command, dash, pieces, playlists, products, tracks, verify
 from service.core.media import Clip
-from service.core.outcome import Reason, Rejected
+from service.core.outcome import Reason, Rejected, Unseekable
 from service.core.places import Area
 from service.core.plan import Adopt, Assemble, Cut, Draw, Encode, Group, Join, Named, group_digest
 from service.core.recipe import Limits
@@ -41,6 +41,8 @@ class Performer:
     async def perform(self, group: Group, desk: Desk, ledger: Ledger, *, on_share: Callable[[float], None]) -> None:
         """Make every step of `group` and commit them together."""
         watch = Stopwatch()
+        if isinstance(group, Cut) and await ledger.found(group_digest(group)):
+            return  # by a worker that has the same message, or another one about the same version
         match group:
             case Draw():
                 steps, spent = await self._draw(group, desk)
@@ -89,9 +91,12 @@ class Performer:
         await desk.source()
         argv = command.encode_piece(group.piece, group.clip, desk.limits)
         lasts = pieces.lasts(group.piece) or max(0, group.clip.seconds - pieces.begins(group.piece))
-        spent = await self.films.run(desk.folder, argv, seconds=float(lasts), on_share=on_share)
-        for rung in group.piece.rungs:
-            verify.check_piece(group.piece, await self.films.index(desk.folder / pieces.file(group.piece, rung)))
+        try:
+            spent = await self.films.run(desk.folder, argv, seconds=float(lasts), on_share=on_share)
+            for rung in group.piece.rungs:
+                verify.check_piece(group.piece, await self.films.index(desk.folder / pieces.file(group.piece, rung)))
+        except Rejected as error:  # perhaps for where it was begun alone: the whole will tell
+            raise Unseekable(f"piece {group.piece.number}: {error}") from error
         return [await _record(named, desk.folder) for named in group.steps], spent
 
     async def _join(self, group: Join, folder: Path, ledger: Ledger) -> tuple[list[StepRecord], Spent]:

@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _MAX_BATCH = 10  # SQS ReceiveMessage
 MAX_PAUSE = 60.0  # seconds between receives while they fail
+REFUSED_PAUSE = 30.0  # seconds until a new task asks again to be protected, while there are too many
 
 
 class Queue(lease.Renewer, Protocol):
@@ -151,7 +152,13 @@ class Worker:
         while not stop.is_set():
             taken = await self._take(room, stop)
             if taken and not await self.shield.up():
-                return
+                if self.shield.refused.is_set():
+                    return
+                for _ in range(taken):
+                    room.release()
+                self.pulse.beat(polled=False)
+                await _first(stop.wait(), asyncio.sleep(REFUSED_PAUSE))
+                continue
             messages: list[Message] = []
             try:
                 messages = await self.queue.receive(taken) if taken else []

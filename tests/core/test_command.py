@@ -167,7 +167,7 @@ def test_packets():
     expected = [
         *("ffprobe", "-hide_banner", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", "mp3,aac"),
         *("-codec_whitelist", CODECS, "-max_streams", "33", "-max_pixels", "120000000", "-max_alloc", "1073741824"),
-        *("-show_entries", "packet=stream_index,pts_time,dts_time,duration_time:packet_side_data=side_data_type"),
+        *("-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,flags:packet_side_data=side_data_type"),
         *("-print_format", "csv=print_section=0", "file:in"),
     ]
     assert expected == command.packets(ANY, RULES.limits)

@@ -31,6 +31,7 @@ from service.core.outcome import (
     Unavailable,
     Unknown,
     Unscreened,
+    Unseekable,
     Verdict,
 )
 
@@ -54,6 +55,7 @@ SETTLED = [
     (Overspent("spend.day"), Retry(after=900, counts=False)),
     (Unscreened("the provider is away"), Retry(after=900, counts=False)),
     (Crowded("somebody else is at the key"), Retry(after=60, counts=False)),
+    (Crowded("no room", after=900), Retry(after=900, counts=False)),
     (OSError(28, "No space left on device"), Retry(after=60, counts=False)),
     (Poison("no JSON"), DeadLetter(reason="poison", detail="no JSON", publish_failed=False)),
     (Forged("not ours"), DeadLetter(reason="forged", detail="not ours", publish_failed=False)),
@@ -61,6 +63,7 @@ SETTLED = [
 COUNTED = [
     MediaWorkerError("anything"),
     Conflict("412"),
+    Unseekable("an index that lies"),
     Transient("again"),
     Throttled("SlowDown"),
     Unavailable("reset"),

@@ -80,6 +80,7 @@ class Site:
     outcomes: FakeOutcomes = field(default_factory=FakeOutcomes)
     judge: FakeJudge = field(default_factory=FakeJudge)
     room: Room = field(default_factory=Room)
+    grace: int = 0  #: seconds that what was replaced is kept
     scribe: FakeScribe = field(default_factory=FakeScribe)
 
     def pipeline(self, wire: Wire | None = None, recipe: Recipe | None = None) -> Pipeline:
@@ -95,6 +96,7 @@ class Site:
             reviews=Reviews(store=store),
             recipe=recipe or rules(),
             several_buckets=False,
+            grace_seconds=self.grace,
             job_seconds=60,
         )
 
@@ -131,10 +133,9 @@ class Site:
     async def deliver(
         self, one: Job, message: Message | None = None, *, wire: Wire | None = None, recipe: Recipe | None = None
     ) -> Later | None:
-        """A worker of its own does any job; what it wants to be asked again, if anything."""
+        """A worker of its own does any job; what it wants to be asked again, if anything: captions before a sweep."""
         later = await self.pipeline(wire, recipe).process(one, message or received())
-        assert len(later) <= 1
-        return later[0] if later else None
+        return next((one for one in later if one.job.type != "sweep"), later[0] if later else None)
 
     def public(self, key: str) -> set[str]:
         """All that anybody may fetch of `key`, but the page manifest."""

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from service.core.job import Job
-from service.runtime.company import Company
+from service.runtime.company import ALONE, PATIENCE, Company
 from tests.fakes import photo
 from tests.runtime.instant import instantly, now
 from tests.runtime.site import Site, job, received
@@ -96,3 +96,40 @@ async def test_who_is_to_be_alone(*, count: int, state: str, alone: bool, tmp_pa
     pipeline.company.joined = _noting(asked, pipeline.company.joined)  # type: ignore[method-assign]  # to listen in
     await pipeline.process(job("a.jpg", "reprocess"), received(count=count))
     assert [alone] == asked
+
+
+@instantly
+async def test_nobody_waits_long_to_be_alone() -> None:
+    """Beside a job that lasts, it works all the same, and the worker receives again."""
+    company, began = Company(), list[float]()
+
+    async def one(*, alone: bool, seconds: float) -> None:
+        async with company.joined(alone=alone):
+            began.append(now())
+            await asyncio.sleep(seconds)
+
+    film = asyncio.ensure_future(one(alone=False, seconds=10_000))
+    await asyncio.sleep(1)
+    suspect = asyncio.ensure_future(one(alone=True, seconds=5000))
+    await asyncio.sleep(2)
+    other = asyncio.ensure_future(one(alone=False, seconds=1))
+    await other
+    assert [0, 1 + PATIENCE, 1 + PATIENCE] == began
+    assert company.open.is_set()
+    await asyncio.gather(film, suspect)
+
+
+@instantly
+async def test_who_lasts_is_not_alone_for_ever() -> None:
+    """What has not killed its worker within ten minutes is no killer."""
+    company = Company()
+
+    async def suspect() -> None:
+        async with company.joined(alone=True):
+            await asyncio.sleep(10_000)
+
+    working = asyncio.ensure_future(suspect())
+    await asyncio.sleep(1)
+    async with company.joined(alone=False):
+        assert ALONE == now()
+    await working

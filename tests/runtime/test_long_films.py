@@ -9,7 +9,7 @@ from service.core import pieces
 from service.core.outcome import Unseekable
 from service.core.places import is_record
 from tests.fakes import FakeFilms, Wire, film
-from tests.runtime.site import Site, job, places, received
+from tests.runtime.site import Site, job, places, received, rules
 
 KEY = "a.mkv"
 THREE = 900.0  # seconds: as many pieces
@@ -103,3 +103,34 @@ async def test_what_is_deleted_takes_its_pieces_along(site: Site) -> None:
     await site.process(KEY, received("gone"))
     assert {places(KEY).manifest} >= set(site.objects())
     assert [] == [key for key in site.objects() if is_record(key)]
+
+
+@pytest.mark.parametrize("seconds", [4.0, THREE], ids=["short", "long"])
+async def test_captions_beside_it_are_not_the_film(seconds: float, tmp_path: Path) -> None:
+    """What is fetched first may be a sidecar, where a record says already what the film is."""
+    site = Site(scratch=tmp_path)
+    site.uploads.put(KEY, film(seconds=seconds))
+    await site.process(KEY)
+    site.uploads.put(f"{KEY}.de.vtt", b"WEBVTT\n\n00:00.000 --> 00:01.000\nHallo\n")
+    wanted = rules(320, more='video.preset = "faster"\n')
+    wire = await site.process(KEY, received("again"), recipe=wanted, type_="reprocess")
+    assert {f"fetch {KEY}", f"fetch {KEY}.de.vtt"} <= set(wire.calls)
+    site.check(KEY)
+
+
+async def test_a_piece_that_others_have_made_is_not_made_again(site: Site) -> None:
+    """Two workers at one film: while one is at its second piece, the other one commits them all."""
+
+    async def die(call: str) -> None:
+        if call.startswith("join"):
+            raise asyncio.CancelledError
+
+    async def be_overtaken(call: str) -> None:
+        if call == "run 360p-001.mp4 240p-001.mp4":
+            with pytest.raises(asyncio.CancelledError):
+                await site.pipeline(Wire(before=die)).process(job(KEY), received("faster"))
+
+    wire = Wire(before=be_overtaken)
+    await site.pipeline(wire).process(job(KEY), received("slower"))
+    assert ["360p-000.mp4", "360p-001.mp4"] == [name for name in encoded(wire) if "-00" in name]
+    site.check(KEY)

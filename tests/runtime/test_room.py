@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from service.core.outcome import Elsewhere, Misconfigured
+from service.core.outcome import Crowded, Elsewhere, Misconfigured
 from service.runtime.room import TIMES_ITS_SIZE, Room
 from tests.runtime.instant import instantly, now
 
@@ -120,3 +120,16 @@ def test_streams_may_be_left_to_others() -> None:
     room.admit(b"\xff\xd8\xff")
     with pytest.raises(Elsewhere):
         room.admit(b"\x1aE\xdf\xa3")
+
+
+@instantly
+async def test_nobody_waits_for_ever() -> None:
+    """After a quarter of an hour the message goes back: another worker may have room, and this one receives again."""
+    room = disk()
+    assert room.take(60)
+    with pytest.raises(Crowded) as raised:
+        await room.wait(60)
+    assert (900, 900) == (now(), raised.value.after)
+    assert room.enough.is_set()
+    room.give(60)
+    assert room.take(FITS)

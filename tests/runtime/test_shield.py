@@ -38,6 +38,10 @@ class FakeGuard:
         """From now on there are too many workers."""
         self.wanted = False
 
+    def grow(self) -> None:
+        """And now there are not."""
+        self.wanted = True
+
     @property
     def said(self) -> list[str]:
         """What it was asked, in order."""
@@ -103,10 +107,34 @@ async def test_a_worker_that_is_one_too_many_leaves() -> None:
 async def test_an_idle_worker_leaves_at_once() -> None:
     """It asks before each poll, and then it has nothing to finish."""
     bench = Shielded()
+    asyncio.get_running_loop().call_later(10, bench.guard.shrink)
+    await bench.worker.run(bench.stop)
+    assert (["protect", "expose", "protect"], 20) == (bench.guard.said, now())
+
+
+@instantly
+async def test_a_new_worker_waits_until_others_have_left() -> None:
+    """While a deployment's former tasks are busy there are too many: it takes nothing, stays, and asks again."""
+    bench = Shielded()
     bench.guard.wanted = False
     bench.put("a.jpg")
-    await bench.worker.run(bench.stop)
-    assert ([], ["protect"], 0) == (bench.pipeline.begun, bench.guard.said, now())
+    seen: list[tuple[int, bool]] = []
+    loop = asyncio.get_running_loop()
+    loop.call_later(95, lambda: seen.append((bench.letter.receive_count, bench.worker.pulse.alive(within=90))))
+    loop.call_later(100, bench.guard.grow)
+    await bench.run(200)
+    assert [(0, True)] == seen
+    assert ["a.jpg"] == bench.pipeline.done
+    assert [0, 30, 60, 90, 120] == [at for what, at in bench.guard.asked if what == "protect"][:5]
+
+
+@instantly
+async def test_a_new_worker_that_waits_can_be_stopped() -> None:
+    """At once: it has nothing."""
+    bench = Shielded()
+    bench.guard.wanted = False
+    await bench.run(45)
+    assert 45 == now()
 
 
 @instantly

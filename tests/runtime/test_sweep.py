@@ -29,7 +29,7 @@ async def replaced(site: Site, *bodies: bytes) -> Job:
         asked = await site.deliver(job(KEY), received(f"upload {number}"))
         assert bool(asked) == bool(number)
     assert asked
-    assert 900 == asked.after
+    assert site.grace == asked.after
     assert ("sweep", KEY) == (asked.job.type, asked.job.key)
     return asked.job
 
@@ -114,6 +114,55 @@ async def test_a_page_that_changes_in_between_is_looked_at_again(site: Site, mon
     await site.deliver(sweep, received("sweep"))
     site.check(KEY)
     assert 1 == len({record.version for record in site.records(KEY)})
+
+
+async def test_what_was_replaced_a_moment_ago_is_kept(site: Site) -> None:
+    """Whoever asked for the sweep meant another one's predecessor: pages may still show this one's."""
+    site.grace = 900
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    before = site.objects()
+    asked = await site.deliver(sweep, received("sweep"))
+    assert asked
+    assert ("sweep", 900) == (asked.job.type, asked.after)
+    assert before == site.objects()
+
+
+@pytest.mark.parametrize("died", ["while it was made", "before it was told"])
+async def test_whoever_finishes_asks_for_the_sweep(died: str, site: Site) -> None:
+    """Not only who began: a replacement that meets a deployment leaves as much behind as any."""
+    site.uploads.put(KEY, photo(width=900))
+    await site.process(KEY)
+    site.uploads.put(KEY, photo(width=700))
+
+    async def die(call: str) -> None:
+        if call.startswith("draw" if died == "while it was made" else "tell"):
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await site.deliver(job(KEY), received("second"), wire=Wire(before=die))
+    asked = await site.deliver(job(KEY), received("second", 2))
+    assert asked
+    await site.deliver(asked.job, received("sweep"))
+    assert 1 == len({record.version for record in site.records(KEY)})
+    site.check(KEY)
+
+
+async def test_a_version_that_was_never_published_goes_as_well(site: Site) -> None:
+    """Its worker died, and whoever came next found another one."""
+
+    async def die(call: str) -> None:
+        if call.startswith("write media/"):
+            raise asyncio.CancelledError
+
+    site.uploads.put(KEY, photo(width=900))
+    with pytest.raises(asyncio.CancelledError):
+        await site.deliver(job(KEY), received("first"), wire=Wire(before=die))
+    site.uploads.put(KEY, photo(width=700))
+    asked = await site.deliver(job(KEY), received("first", 2))
+    assert asked
+    await site.deliver(asked.job, received("sweep"))
+    assert 1 == len({record.version for record in site.records(KEY)})
+    site.check(KEY)
 
 
 @pytest.mark.parametrize("had_effect", [False, True])
