@@ -14,9 +14,11 @@ from service.config import Settings
 from service.core.outcome import Conflict, MediaWorkerError, Misconfigured
 from service.core.recipe import Recipe
 from service.runtime import pauses
+from service.tools import machine
 from service.tools.ffmpeg import FFmpeg
 from service.tools.sandbox import OTHERWISE, REMEDY, Mode, Sandbox
 
+_OWN_MEMORY_MB = 512  # of the worker, its zygotes and its models
 _LEAST_DISK = 10 << 30  # bytes: a film, its ladder, and as much again
 
 
@@ -34,6 +36,7 @@ async def examine_all(settings: Settings) -> AsyncIterator[Finding]:
     yield await _finding("tools and sandbox", _tools)
     yield await _finding("sandbox", lambda: _sandbox(settings.sandbox))
     yield await _finding("scratch disk", lambda: _disk(settings))
+    yield await _finding("memory", lambda: _memory(settings))
     async with AsyncExitStack() as stack:
         aws = app.Aws(settings, stack)
         found: list[Recipe] = []
@@ -93,6 +96,19 @@ async def _disk(settings: Settings) -> str:
     if free < _LEAST_DISK:
         raise OSError(f"{settings.scratch} has {free >> 20} MB free: give it {_LEAST_DISK >> 30} GB (MEDIA_SCRATCH)")
     return f"{settings.scratch}, {free >> 30} GB free"
+
+
+async def _memory(settings: Settings) -> str:
+    """Whether the worker's own processes and a decoder in each slot fit into what the container has."""
+    needed, limit = settings.slots * settings.child_memory_mb + _OWN_MEMORY_MB, machine.memory_limit()
+    told = f"{settings.slots} slot(s) of {settings.child_memory_mb} MB and {_OWN_MEMORY_MB} MB"
+    if limit is None:
+        return f"{told}; the container has no limit"
+    if needed > limit >> 20:
+        raise OSError(
+            f"{told} are more than the container's {limit >> 20} MB: lower MEDIA_SLOTS or MEDIA_CHILD_MEMORY_MB"
+        )
+    return f"{told}, of {limit >> 20} MB"
 
 
 async def _recipe(settings: Settings, aws: app.Aws, found: list[Recipe]) -> str:
