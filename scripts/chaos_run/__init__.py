@@ -1,0 +1,1 @@
+"""The service under fire: what was promised of it, shown with real processes, real signals and a lying network."""
