@@ -1,5 +1,6 @@
 """SQS: receive, extend, delete, release, and the dead-letter queue."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Queue:
         self._dead_letters = dead_letters
         self._visibility = visibility
         self._poll_seconds = poll_seconds
+        self._leaving: list[tuple[Message, asyncio.Future[None]]] = []
+        self._deleting: asyncio.Task[None] | None = None
 
     async def receive(self, most: int, *, wait: int | None = None) -> list[Message]:
         """Up to `most` messages, 10 at the most; waits for the first `wait` seconds, or as long as a long poll does."""
@@ -72,12 +75,47 @@ class Queue:
             return
 
     async def delete(self, message: Message) -> None:
-        """Acknowledge; one that is not ours any more comes back, and finds everything done."""
+        """Acknowledge; one that is not ours any more comes back, and finds everything done.
+
+        The first goes at once; those that come while a call is on its way go together with the next one.
+        """
+        deleted = asyncio.get_running_loop().create_future()
+        self._leaving.append((message, deleted))
+        if self._deleting is None:
+            self._deleting = asyncio.ensure_future(self._delete_all())
+        await deleted
+
+    async def _delete_all(self) -> None:
+        """Each message is told of its own ending."""
         try:
+            while self._leaving:
+                some, self._leaving = self._leaving[:_BATCH], self._leaving[_BATCH:]
+                endings = await self._deleted([message for message, _ in some])
+                for (_, deleted), error in zip(some, endings, strict=True):
+                    _settle(deleted, error)
+        finally:
+            self._deleting = None
+
+    async def _deleted(self, messages: Sequence[Message]) -> list[Exception | None]:
+        """What went wrong with each; a receipt that is no longer good is nothing wrong."""
+        try:
+            if len(messages) > 1:
+                return await self._deleted_together(messages)
             with translated("DeleteMessage", _STALE):
-                await self._control.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)
+                await self._control.delete_message(QueueUrl=self.url, ReceiptHandle=messages[0].receipt)
         except LeaseLost:
-            return
+            return [None]
+        except Exception as error:
+            return [error] * len(messages)
+        return [None]
+
+    async def _deleted_together(self, messages: Sequence[Message]) -> list[Exception | None]:
+        entries: Any = [{"Id": str(n), "ReceiptHandle": one.receipt} for n, one in enumerate(messages)]
+        with translated("DeleteMessageBatch"):
+            answer = await self._control.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        done = {one["Id"] for one in answer.get("Successful", [])}
+        failed = {one["Id"]: one.get("Code") for one in answer.get("Failed", [])}
+        return [None if str(n) in done else _undeleted(failed.get(str(n))) for n in range(len(messages))]
 
     async def send(self, bodies: list[str], *, delay: int = 0) -> None:
         """Put new messages into the same queue, to be seen after `delay` seconds, 900 at most.
@@ -105,6 +143,20 @@ class Queue:
                 QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes
             )
         return True
+
+
+def _settle(deleted: "asyncio.Future[None]", error: Exception | None) -> None:
+    if deleted.done():  # whoever waited was cancelled
+        return
+    if error:
+        deleted.set_exception(error)
+    else:
+        deleted.set_result(None)
+
+
+def _undeleted(code: str | None) -> Exception | None:
+    """What is wrong with a message of a batch that was not deleted; `code` is None where nothing was said of it."""
+    return None if code in _STALE else Unavailable(f"DeleteMessageBatch: {code or 'no answer for this message'}")
 
 
 async def dead_letters_of(client: "SQSClient", url: str) -> str | None:

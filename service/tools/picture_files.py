@@ -3,6 +3,8 @@
 For a child process that does one job: Pillow keeps its limit and Python its warning filters in global variables.
 """
 
+import mmap
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from service.core.gate import MAX_CANVAS
 from service.core.outcome import Reason, Rejected
 from service.tools import colour, gif
 
@@ -43,6 +46,7 @@ PLUGINS = (
 )  # imported here, so that a forked child is warm and never looks for others
 FORMATS = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"})
 SEQUENCES = frozenset({"AVIF", "GIF", "PNG", "WEBP"})  # elsewhere more images are pages, depth maps or burst shots
+MAX_SCANS = 50  # of a JPEG: encoders write about ten, and each is a pass over all pixels, for some 90 bytes of file
 THREADS = 2  # a decoder's own; one job must not take every core from the others
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = THREADS
@@ -156,11 +160,16 @@ def _examined(image: ImageFile.ImageFile, source: Source) -> Picture:
         raise ValueError
     if pixels > min(source.max_pixels, source.max_total_pixels):
         raise _too_many_pixels(str(image.format))
+    if image.format in {"JPEG", "MPO"} and _scans(source.path, enough=MAX_SCANS + 1) > MAX_SCANS:
+        raise Rejected(Reason.DAMAGED, f"This JPEG has more than {MAX_SCANS} scans: no camera or program writes such.")
     first = int(getattr(image, "default_image", False))
     frames = _frames(image, source) - first
     if frames > min(source.max_frames, source.max_total_pixels // pixels):
         message = f"The animation has too many frames: at most {source.max_frames} are allowed, fewer of large ones."
         raise Rejected(Reason.TOO_MANY_FRAMES, message)
+    if frames > 1 and pixels > MAX_CANVAS:
+        message = f"At most {MAX_CANVAS:,} pixels are accepted of an animation."
+        raise Rejected(Reason.TOO_MANY_PIXELS, message)
     return Picture(image=image, orientation=_orientation(image), frames=max(1, frames), first=first)
 
 
@@ -170,6 +179,21 @@ def _frames(image: ImageFile.ImageFile, source: Source) -> int:
         with Path(source.path).open("rb") as file:
             return gif.count_frames(file, enough=source.max_frames + 1)
     return int(getattr(image, "n_frames", 1)) if image.format in SEQUENCES else 1
+
+
+#: A segment begins in the data of a scan (ITU-T T.81, B.1.1.2): neither a stuffed 0xff, nor a restart, nor a fill.
+_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+
+
+def _scans(path: str, *, enough: int) -> int:
+    """The scans of the JPEG at `path` up to its end, or up to `enough`: what follows it is no part of the picture."""
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        scans, at = 0, 2
+        while scans < enough and (found := _SEGMENT.search(data, at)) and data[found.start() + 1] != _END_OF_IMAGE:
+            scans += data[found.start() + 1] == _START_OF_SCAN
+            at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+        return scans
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

@@ -228,6 +228,8 @@ def timed(reach: float) -> Clip:
         (ANIMATION, {"frames": 19}, Reason.TOO_MANY_FRAMES),
         (ANIMATION, {"total_pixels": 20 * 1600 * 900 - 1}, Reason.TOO_MANY_FRAMES),
         (replace(PHOTO, frames=9), {"frames": 8, "total_pixels": 1}, None),
+        (replace(ANIMATION, width=4096, height=4096), {}, None),
+        (replace(ANIMATION, width=4097, height=4096), {}, Reason.TOO_MANY_PIXELS),
     ],
 )
 def test_again(media: Media, changed: dict[str, float], expected: Reason | None):
