@@ -251,17 +251,20 @@ async def inventory(store: Store, at: Places) -> list[str]:
     return [key for prefix in (at.versions, *_homes(at)) for key in await store.keys(prefix)]
 
 
-async def superfluous(store: Store, at: Places, version: str, wanted: Set[str]) -> list[str]:
+async def superfluous(store: Store, at: Places, version: str, told: Outcome) -> list[str]:
     """What nobody serves any more now that `version`, the current one, is ready: files first, then what knows of them.
 
     Of other versions all but what became of them: whoever still works on one finds that it is not current any more.
-    Of this one what is not `wanted`, unless it was bought, or says what was seen.
+    Of this one what was made for the last outcome `told` or before, and is not in it; what was bought, and what says
+    what was seen, stays.
     """
     keys, files = list[str](), list[str]()
+    wanted = {*told.made, *told.reused}
     for record in await _records(store, at.versions):
-        made = {step.digest for step in record.steps if not step.screening and not step.captioned}
-        unwanted = made and not made & wanted and len(made) == len(record.steps)
-        if record.version != version or unwanted:
+        bought = any(step.screening or step.captioned for step in record.steps)
+        served = bought or not wanted.isdisjoint(step.digest for step in record.steps)
+        under_way = told.ended_at is None or record.made_at > told.ended_at
+        if record.version != version or not (served or under_way):
             keys.append(at.record(record.version, record.digest))
             files += [record.folder + file.name for file in _files(record)]
     return [*files, *keys]

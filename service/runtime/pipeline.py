@@ -138,8 +138,7 @@ class Pipeline:
             return None
         if (datetime.now(UTC) - told.ended_at).total_seconds() < self.grace_seconds:
             return self._sweep_later(attempt.job)
-        wanted = {*told.made, *told.reused}
-        left = await ledger.superfluous(self.store, page.at, attempt.version, wanted)
+        left = await ledger.superfluous(self.store, page.at, attempt.version, told)
         await page.check()
         await self.store.delete(left)
         log.info("swept", objects=len(left))

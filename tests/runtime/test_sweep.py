@@ -187,3 +187,21 @@ async def test_a_sweep_that_dies_is_done_again(site: Site, *, had_effect: bool) 
     assert number > 3
     site.check(KEY)
     assert 1 == len({record.version for record in site.records(KEY)})
+
+
+async def test_what_is_being_made_stays(site: Site) -> None:
+    """A new recipe is at work on the same version: what it has committed since is in no outcome yet."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+
+    async def die(call: str) -> None:
+        if call.startswith("overwrite"):
+            raise asyncio.CancelledError
+
+    wanted = rules(500)
+    with pytest.raises(asyncio.CancelledError):
+        await site.deliver(job(KEY, "reprocess"), received("wider"), wire=Wire(before=die), recipe=wanted)
+    await site.deliver(sweep, received("sweep"))
+    wire = Wire()
+    await site.deliver(job(KEY, "reprocess"), received("wider", 2), wire=wire, recipe=wanted)
+    assert [] == [call for call in wire.calls if call.startswith("draw")]
+    site.check(KEY)
