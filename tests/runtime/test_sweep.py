@@ -9,9 +9,10 @@ import pytest
 
 from service.core.job import Job, Later
 from service.core.outcome import Conflict
+from service.core.record import Outcome
 from service.runtime.page import Page
 from tests.fakes import FakeUploads, Wire, film, photo
-from tests.runtime.site import Site, job, received, rules
+from tests.runtime.site import Site, job, places, received, rules
 
 KEY = "a.jpg"
 
@@ -32,6 +33,11 @@ async def replaced(site: Site, *bodies: bytes) -> Job:
     assert site.grace == asked.after
     assert ("sweep", KEY) == (asked.job.type, asked.job.key)
     return asked.job
+
+
+def outcomes(site: Site) -> list[Outcome]:
+    """What became of each version."""
+    return [Outcome.model_validate_json(body) for key, body in site.objects().items() if key.endswith("/outcome.json")]
 
 
 async def test_what_was_replaced_goes(site: Site) -> None:
@@ -205,3 +211,26 @@ async def test_what_is_being_made_stays(site: Site) -> None:
     await site.deliver(job(KEY, "reprocess"), received("wider", 2), wire=wire, recipe=wanted)
     assert [] == [call for call in wire.calls if call.startswith("draw")]
     site.check(KEY)
+
+
+@pytest.mark.parametrize("trouble", ["it failed", "another recipe died"])
+async def test_an_outcome_that_is_not_the_pages_deletes_nothing(trouble: str, site: Site) -> None:
+    """Outcomes are written before pages, and failures in their place: neither says what is served."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+
+    async def die(call: str) -> None:
+        if call.startswith("write media/"):
+            raise asyncio.CancelledError
+
+    if trouble == "it failed":
+        page = await Page.read(site.store, places(KEY))
+        assert page.manifest
+        (outcome,) = [one for one in outcomes(site) if one.etag == page.manifest.source.etag]
+        late = outcome.model_copy(update={"status": "retrying", "made": (), "reused": ()})
+        await site.store.overwrite(places(KEY).outcome(outcome.version), late.to_json())
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            await site.deliver(job(KEY, "reprocess"), received("wider"), wire=Wire(before=die), recipe=rules(500))
+    before = site.objects()
+    await site.deliver(sweep, received("sweep"))
+    assert before == site.objects()
