@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one child took; `max_rss_bytes` is never below the zygote's own size, about 30 MB."""
+    """What one child took; `max_rss_bytes` is never below what a child has of the zygote, some 15 to 30 MB."""
 
     cpu_seconds: float
     max_rss_bytes: int

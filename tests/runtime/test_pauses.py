@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-import structlog
-from structlog.testing import capture_logs
 
 from service.core import places
 from service.core.outcome import Misconfigured, Unavailable
@@ -16,6 +14,7 @@ from service.runtime.pauses import Pausable, Pauses
 from service.runtime.turns import InTurn
 from tests.fakes import Clock, FakeQueue, FakeStore, Wire
 from tests.runtime.instant import instantly, now
+from tests.runtime.lines import captured
 
 SINCE = Paused(since=datetime(2026, 1, 1, tzinfo=UTC), by="Ann")
 
@@ -28,11 +27,8 @@ def say(store: FakeStore, *queues: str) -> None:
 @pytest.fixture(name="lines")
 def _lines() -> Iterator[list[dict[str, object]]]:
     """What is logged, but for the rest of a line."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.BoundLogger)
-    with capture_logs() as found:
+    with captured() as found:
         yield found
-    structlog.configure(**before)
 
 
 async def test_nothing_is_paused_where_nothing_is_said() -> None:
