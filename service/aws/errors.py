@@ -11,8 +11,8 @@ from service.core.outcome import MediaWorkerError, Misconfigured, Throttled, Una
 
 _THROTTLED = frozenset(
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException SlowDown "
-    "TooManyRequestsException RequestLimitExceeded ProvisionedThroughputExceededException LimitExceededException "
-    "KmsThrottled KMS.ThrottlingException OverLimit".split()
+    "TooManyRequestsException TooManyRequests 429 RequestLimitExceeded ProvisionedThroughputExceededException "
+    "LimitExceededException KmsThrottled KMS.ThrottlingException OverLimit".split()
 )
 _DENIED = frozenset(
     "AccessDenied AccessDeniedException 403 Forbidden InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken "

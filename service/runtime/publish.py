@@ -150,14 +150,22 @@ class Publisher:
             await page.check()
 
     async def note_failure(self, attempt: Attempt, error: BaseException) -> int:
-        """Add a failure to the version's outcome record; how many there are since it was last given up."""
-        before = await ledger.read_outcome(self.store, attempt.at, attempt.version)
+        """Add a failure to the version's outcome record; how many there are since it was last given up.
+
+        Another worker may be about to publish the version: of what it has written nothing is lost.
+
+        :raises Conflict: when somebody else wrote the record meanwhile.
+        """
+        key = attempt.at.outcome(attempt.version)
+        stored = await self.store.read(key)
+        before = Outcome.model_validate_json(stored.body) if stored else None
         if before and before.status == Status.FAILED:
             before = None
-        outcome = attempt.outcome("retrying", worker=self.worker, before=before)
+        reached = before if before and before.status == Status.READY else None
+        outcome = reached or attempt.outcome("retrying", worker=self.worker, before=before)
         failures = (*outcome.failures, Failure(at=datetime.now(UTC), error=repr(error)[:1000]))
         outcome = outcome.model_copy(update={"failures": failures})
-        await self.store.overwrite(attempt.at.outcome(attempt.version), outcome.to_json())
+        await self.store.write(key, outcome.to_json(), replaces=stored.etag if stored else None)
         return len(failures)
 
     async def mend(self, page: Page) -> None:

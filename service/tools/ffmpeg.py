@@ -37,6 +37,8 @@ _MEMORY = "Cannot allocate memory"
 _WRONG_TOOL = re.compile(
     r"Unknown (?:en|de)coder '|Unrecognized option '|Option [^\n]{0,200}not found|No such filter: '"
 )
+_SIZE = re.compile(r"Picture size ([0-9]{1,10})x([0-9]{1,10}) is invalid")
+_PIXELS = "Its picture has more pixels than are accepted."
 _CHUNK = 1 << 20  # bytes in memory of a piece
 _MAX_FILE = 200_000_000_000  # bytes; what a file system holds is the caller's to know
 
@@ -53,22 +55,22 @@ class FFmpeg:
 
         :raises Rejected: for what is no such clip, or breaks a limit.
         """
-        argv = command.probe(sniffed, limits)
-        clip = media.from_ffprobe(await self._document(folder, argv, sniffed), size=size, sniffed=sniffed)
+        clip = await self._headers(folder, sniffed, size, limits)
         gate.check_clip(clip, limits)
         timeline = await self._timeline(folder, clip, limits)
         clip = dataclasses.replace(clip, timeline=timeline)
         gate.check_timeline(clip, timeline)
         return clip
 
-    async def _document(self, folder: Path, argv: Sequence[str], sniffed: StreamFile) -> dict[str, Any]:
+    async def _headers(self, folder: Path, sniffed: StreamFile, size: int, limits: Limits) -> Clip:
+        argv = command.probe(sniffed, limits)
         finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PROBE_SECONDS))
-        if finished.returncode != 0 or not finished.stdout:
-            raise _unreadable(finished, sniffed)
         try:
-            return dict(json.loads(finished.stdout))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise Rejected(Reason.DAMAGED, "Its headers could not be read.") from error
+            return media.from_ffprobe(_document(finished, sniffed), size=size, sniffed=sniffed)
+        except Rejected as error:
+            if error.reason is Reason.DAMAGED and _oversized(finished.errors, limits):
+                raise Rejected(Reason.TOO_MANY_PIXELS, _PIXELS) from error
+            raise
 
     async def _timeline(self, folder: Path, clip: Clip, limits: Limits) -> Timeline:
         stream = clip.video or clip.audio[0]
@@ -216,6 +218,21 @@ def _copy(source: BufferedReader, target: BufferedWriter, size: int) -> None:
         size -= len(some)
 
 
+def _document(finished: Finished, sniffed: StreamFile) -> dict[str, Any]:
+    if finished.returncode != 0 or not finished.stdout:
+        raise _unreadable(finished, sniffed)
+    try:
+        return dict(json.loads(finished.stdout))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Rejected(Reason.DAMAGED, "Its headers could not be read.") from error
+
+
+def _oversized(errors: str, limits: Limits) -> bool:
+    """Whether it would not open a picture for its size, which leaves a track without any."""
+    found = _SIZE.search(errors)
+    return found is not None and int(found[1]) * int(found[2]) > limits.pixels
+
+
 def _unreadable(finished: Finished, sniffed: StreamFile) -> Exception:
     """ffprobe could not open it: the end of what it said tells what kind of failure that is."""
     if error := _not_the_file(finished):
@@ -225,7 +242,7 @@ def _unreadable(finished: Finished, sniffed: StreamFile) -> Exception:
     if "max_streams" in finished.errors:
         return Rejected(Reason.TOO_MANY_STREAMS, "It has more tracks than are accepted.")
     if "max pixel count" in finished.errors:
-        return Rejected(Reason.TOO_MANY_PIXELS, "Its picture has more pixels than are accepted.")
+        return Rejected(Reason.TOO_MANY_PIXELS, _PIXELS)
     if "encryption" in finished.errors:
         return Rejected(Reason.ENCRYPTED, "The file is encrypted (DRM); upload it without protection.")
     if not sniffed.certain or "whitelist" in finished.errors:

@@ -96,7 +96,7 @@ def _many() -> Attacks:
         **{
             f"many/pixels {name}.mkv": (
                 matroska(picture_track(codec, 16_384, 16_384), clusters=cluster(0, block(frame))),
-                Reason.DAMAGED,
+                Reason.TOO_MANY_PIXELS,
             )
             for name, (codec, frame) in large.items()
         },
@@ -139,7 +139,7 @@ def _lies(film: bytes) -> Attacks:
         "long clock, no edits": (slow.replace(b"edts", b"free"), Reason.TOO_LONG),
         "run of samples": (poked(film, b"stts", 8, ">I", _MUCH), None),
         "edits": (poked(film, b"elst", 4, ">I", _MUCH), None),
-        "16384 x 16384": (changed(film, b"stsd", _huge), Reason.DAMAGED),
+        "16384 x 16384": (changed(film, b"stsd", _huge), Reason.TOO_MANY_PIXELS),
         "last 50 days": (
             poked(poked(film, b"mvhd", 12, ">II", 1000, _MUCH), b"mdhd", 16, ">I", _MUCH),
             Reason.TOO_LONG,

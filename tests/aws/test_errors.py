@@ -41,6 +41,8 @@ def meaning(error: Exception, known: Mapping[str, type[MediaWorkerError]] | None
         ("RequestThrottled", Throttled),
         ("SlowDown", Throttled),
         ("TooManyRequestsException", Throttled),
+        ("TooManyRequests", Throttled),
+        ("429", Throttled),
         ("KmsThrottled", Throttled),
         ("OverLimit", Throttled),
         ("AccessDenied", Misconfigured),

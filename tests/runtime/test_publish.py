@@ -104,6 +104,18 @@ async def test_a_failure_is_listed_with_its_last_error(site: Site) -> None:
     assert ("failed", "internal", "RuntimeError('error 1')") == (entry.status, entry.reason, entry.message)
 
 
+async def test_a_failure_takes_nothing_from_what_another_worker_has_reached(site: Site) -> None:
+    """It is about to be published: only the failure is added to what its outcome record says."""
+    site.uploads.put(KEY, photo())
+    await site.process(KEY)
+    before = site.outcome(KEY)
+    await site.store.delete([places(KEY).manifest])
+    assert 1 == await site.pipeline().note_failure(job(KEY), received(), RuntimeError("late"))
+    (failure_,) = site.outcome(KEY).failures
+    assert "RuntimeError('late')" == failure_.error
+    assert before == site.outcome(KEY).model_copy(update={"failures": ()})
+
+
 async def test_what_is_well_is_not_listed(site: Site) -> None:
     """Nor does it cost a call."""
     site.uploads.put(KEY, photo())
