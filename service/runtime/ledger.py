@@ -251,16 +251,20 @@ async def inventory(store: Store, at: Places) -> list[str]:
     return [key for prefix in (at.versions, *_homes(at)) for key in await store.keys(prefix)]
 
 
-async def superfluous(store: Store, at: Places, version: str, told: Outcome) -> list[str]:
+async def superfluous(store: Store, at: Places, version: str, told: Outcome, *, shown: Set[str]) -> list[str]:
     """What nobody serves any more now that `version`, the current one, is ready: files first, then what knows of them.
 
     Of other versions all but what became of them: whoever still works on one finds that it is not current any more.
     Of this one what was made for the last outcome `told` or before, and is not in it; what was bought, and what says
-    what was seen, stays.
+    what was seen, stays. Nothing, where that outcome is not one of what the page shows: an attempt that came to
+    nothing since may have written it.
     """
     keys, files = list[str](), list[str]()
     wanted = {*told.made, *told.reused}
-    for record in await _records(store, at.versions):
+    records = await _records(store, at.versions)
+    if not shown or not shown <= _made_by(records, wanted):
+        return []
+    for record in records:
         bought = any(step.screening or step.captioned for step in record.steps)
         served = bought or not wanted.isdisjoint(step.digest for step in record.steps)
         under_way = told.ended_at is None or record.made_at > told.ended_at
@@ -268,6 +272,17 @@ async def superfluous(store: Store, at: Places, version: str, told: Outcome) -> 
             keys.append(at.record(record.version, record.digest))
             files += [record.folder + file.name for file in _files(record)]
     return [*files, *keys]
+
+
+def _made_by(records: Sequence[Record], steps: Set[str]) -> set[str]:
+    """The files of these steps."""
+    return {
+        record.folder + file.name
+        for record in records
+        for step in record.steps
+        if step.digest in steps
+        for file in step.files
+    }
 
 
 async def unheld(store: Store, at: Places, records: Iterable[Record]) -> list[str]:

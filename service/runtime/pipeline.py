@@ -27,7 +27,6 @@ from service.core.outcome import (
     Unscreened,
 )
 from service.core.recipe import Recipe
-from service.core.record import Outcome
 from service.logs import bound, log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result, without_captions
@@ -135,11 +134,12 @@ class Pipeline:
         if found is None or found.status is not Status.READY or not page.tells_of(attempt.source):
             return None
         told = await ledger.read_outcome(self.store, page.at, attempt.version)
-        if told is None or told.ended_at is None or not _tells_of_page(told, found):
+        if told is None or told.ended_at is None:
             return None
         if (datetime.now(UTC) - told.ended_at).total_seconds() < self.grace_seconds:
             return self._sweep_later(attempt.job)
-        left = await ledger.superfluous(self.store, page.at, attempt.version, told)
+        shown = {page.at.key(product.url) for product in found.serving.products} if found.serving else set[str]()
+        left = await ledger.superfluous(self.store, page.at, attempt.version, told, shown=shown)
         await page.check()
         await self.store.delete(left)
         log.info("swept", objects=len(left))
@@ -264,14 +264,6 @@ def _leaves_something(former: Manifest | None, page: Page, attempt: Attempt, *, 
         return again
     joined = attempt.job.type == "captions" and speaks_of(former, attempt.source)
     return now.serving != former.serving and not joined
-
-
-def _tells_of_page(told: Outcome, found: Manifest) -> bool:
-    """Whether an outcome is the one that the page was published with, not one of an attempt that came to nothing since.
-
-    Outcomes are written before the page: one that is later than the page was never published.
-    """
-    return told.status == Status.READY and told.ended_at is not None and told.ended_at <= found.updated_at
 
 
 def _settled(page: Page, attempt: Attempt, *, again: bool) -> bool:

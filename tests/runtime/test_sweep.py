@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -234,3 +235,18 @@ async def test_an_outcome_that_is_not_the_pages_deletes_nothing(trouble: str, si
     before = site.objects()
     await site.deliver(sweep, received("sweep"))
     assert before == site.objects()
+
+
+async def test_whoever_lost_the_race_to_publish_the_same_keeps_nothing_from_going(site: Site) -> None:
+    """The outcome of the version is then later than its page, but lists what the page shows."""
+    sweep = await replaced(site, photo(width=900), photo(width=700))
+    shown = site.ready(KEY)
+    (outcome,) = [one for one in outcomes(site) if one.etag == shown.source.etag]
+    assert outcome.ended_at
+    late = outcome.model_copy(update={"ended_at": outcome.ended_at + timedelta(seconds=5), "worker": "another"})
+    await site.store.overwrite(places(KEY).outcome(outcome.version), late.to_json())
+    site.grace = -10
+    assert None is await site.deliver(sweep, received("sweep"))
+    assert shown == site.ready(KEY)
+    site.check(KEY)
+    assert {outcome.version} == {record.version for record in site.records(KEY)}
