@@ -1,7 +1,10 @@
 """Every metric that the service has, by name. Never a key, a bucket or a tenant as a label."""
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -70,6 +73,66 @@ rate_waits = Histogram(
 overspent = Counter("media_purchases_refused", "What a cap refused to buy, by cap.", ["cap"], registry=REGISTRY)
 slots = Gauge("media_slots", "How many jobs can run at once.", registry=REGISTRY)
 busy = Gauge("media_slots_busy", "How many jobs are running.", registry=REGISTRY)
+
+_STARTING = 10.0  # seconds, in which no pace means anything yet
+
+
+@dataclass(kw_only=True)
+class Pace:
+    """How a command of ffmpeg gets on: by `clock`, in seconds, when it began and last got further."""
+
+    clock: Callable[[], float]
+    began: float
+    moved: float
+    encoded: float = 0.0
+
+    def at(self, seconds: float) -> None:
+        """It has got further: so many seconds of media are done."""
+        self.moved, self.encoded = self.clock(), seconds
+
+
+class Encodes:
+    """The commands of ffmpeg that are running, for two gauges that are 0 when none is."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._running: list[Pace] = []
+
+    @contextmanager
+    def begun(self) -> Iterator[Pace]:
+        """One more is running."""
+        now = self._clock()
+        pace = Pace(clock=self._clock, began=now, moved=now)
+        self._running.append(pace)
+        try:
+            yield pace
+        finally:
+            self._running = [one for one in self._running if one is not pace]
+
+    def silence(self) -> float:
+        """The longest time for which one of them has made no progress, in seconds."""
+        return max((self._clock() - one.moved for one in self._running), default=0.0)
+
+    def slowness(self) -> float:
+        """Seconds that the slowest of them takes for one second of media."""
+        now = self._clock()
+        settled = [one for one in self._running if now - one.began >= _STARTING]
+        return max(((now - one.began) / max(1.0, one.encoded) for one in settled), default=0.0)
+
+
+encodes = Encodes()
+encode_silence = Gauge(
+    "media_encode_silence_seconds",
+    "The longest time for which a running encode has made no progress; at 600 it is stopped.",
+    registry=REGISTRY,
+)
+encode_silence.set_function(encodes.silence)
+encode_pace = Gauge(
+    "media_encode_seconds_per_second",
+    "Seconds that the slowest running encode takes for a second of media; at 30 it is stopped.",
+    registry=REGISTRY,
+)
+encode_pace.set_function(encodes.slowness)
 
 
 def render() -> bytes:

@@ -26,7 +26,7 @@ from service.core.recipe import Limits
 from service.core.record import Hint, Label, Spent
 from service.core.screening import Traits
 from service.core.sniff import StreamFile
-from service.core.verify import Found
+from service.core.verify import Found, Ran
 from service.runtime.lease import Message
 from service.runtime.ports import Head, Look, Sibling, Stored, anything
 from service.runtime.tools import Declined, Drawn, Heard, Page, Pending, Seen, Shown, Speech, Target
@@ -537,9 +537,7 @@ class FakeFilms:
             said = _said(folder / "in", _MATROSKA)
             return _clip(said, sniffed, size)
 
-    async def run(
-        self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
-    ) -> Spent:
+    async def run(self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]) -> Ran:
         """A file for each output that the command names."""
         made = [name for word in argv if _MADE.fullmatch(word) for name in _numbered(word, argv)]
         async with self.wire.call("run", " ".join(made)):
@@ -549,18 +547,15 @@ class FakeFilms:
             if set(sources) == {"in"}:
                 _fail(_said(folder / "in", _MATROSKA))
             for name in made:
-                (folder / name).write_text(
-                    json.dumps({"name": name, "seconds": seconds, "of": [_etag(b) for b in read]})
-                )
-            return _SPENT
+                _write_track(folder / name, seconds, [_etag(body) for body in read])
+            return Ran(spent=_SPENT)
 
     async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
         """As long as its pieces together."""
         async with self.wire.call("join", target):
             read = [(folder / name).read_bytes() for name in names]
             seconds = sum(json.loads(body)["seconds"] for body in read)
-            said = {"name": target, "seconds": seconds, "of": [_etag(body) for body in read]}
-            (folder / target).write_text(json.dumps(said))
+            _write_track(folder / target, seconds, [_etag(body) for body in read])
             for name in names:
                 (folder / name).unlink()
 
@@ -573,8 +568,7 @@ class FakeFilms:
     async def index(self, path: Path) -> Index:
         """Fragments of two seconds."""
         async with self.wire.call("index", path.name):
-            seconds = Fraction(json.loads(path.read_text())["seconds"])
-            lengths = [min(Fraction(2), seconds - at) for at in range(0, int(seconds) + 1, 2) if at < seconds]
+            lengths = _lengths(json.loads(path.read_text())["seconds"])
             return _index(lengths, codec="mp4a.40.2" if path.name == "audio.mp4" else "avc1.64001f")
 
 
@@ -623,6 +617,17 @@ def _clip(said: dict[str, Any], sniffed: StreamFile, size: int) -> Clip:
     )
 
 
+def _write_track(path: Path, seconds: float, of: Sequence[str]) -> None:
+    """A file that has all the bytes that its index speaks of."""
+    said = json.dumps({"name": path.name, "seconds": seconds, "of": of})
+    path.write_text(said.ljust(800 + 1000 * len(_lengths(seconds))))
+
+
+def _lengths(seconds: float) -> list[Fraction]:
+    whole = Fraction(seconds)
+    return [min(Fraction(2), whole - at) for at in range(0, int(whole) + 1, 2) if at < whole]
+
+
 def _index(lengths: Sequence[Fraction], *, codec: str) -> Index:
     fragments = tuple(
         Fragment(offset=800 + 1000 * at, bytes=1000, duration=length, starts_with_key=True, key_frame_bytes=100)
@@ -635,6 +640,7 @@ def _index(lengths: Sequence[Fraction], *, codec: str) -> Index:
         codec=codec,
         timescale=30_000,
         priming=Fraction(0),
+        samples=round(sum(lengths) * 25),
         segments=fragments,
     )
 

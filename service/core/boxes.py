@@ -39,8 +39,8 @@ class Fragment:
 class Index:
     """What playlists need of one rendition.
 
-    `init_bytes` go up to where moov ends, `codec` is as in RFC 6381, and `priming` the seconds of the first fragment
-    that an edit list hides: what an AAC encoder puts before the sound.
+    `init_bytes` go up to where moov ends, `codec` is as in RFC 6381, `samples` is how many there are, and `priming` the
+    seconds of the first fragment that an edit list hides: what an AAC encoder puts before the sound.
     """
 
     init_bytes: int
@@ -49,6 +49,7 @@ class Index:
     codec: str
     timescale: int
     priming: Fraction
+    samples: int
     segments: tuple[Fragment, ...]
 
     @property
@@ -93,6 +94,7 @@ def _index(read: Read, size: int) -> Index:
         codec=_codec(child(trak, "mdia", "minf", "stbl", "stsd")),
         timescale=timescale,
         priming=Fraction(_hidden(trak), timescale),
+        samples=sum(samples.samples for samples in runs),
         segments=tuple(
             Fragment(
                 offset=offset,
@@ -211,8 +213,8 @@ def _run(read: Read, offset: int, length: int, defaults: Defaults) -> Run:
     if (mdat.kind, mdat.end) != ("mdat", end):
         raise ValueError(f"the moof at byte {offset} is not followed by an mdat that ends its fragment")
     samples = run(child(_content(read, moof), "traf"), offset, defaults)
-    if not mdat.body <= samples.first_offset < samples.first_end <= end:
-        raise ValueError(f"the first sample of the moof at byte {offset} is not in its mdat")
+    if not mdat.body <= samples.data_offset <= samples.first_offset < samples.first_end <= samples.data_end <= end:
+        raise ValueError(f"samples of the moof at byte {offset} are not in its mdat")
     return samples
 
 

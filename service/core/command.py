@@ -7,26 +7,21 @@ pixels and allocations, before its `-i`. File names are constants: no key, title
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import ffmpeg
 
-from service.core import pieces
+from service.core import colour, graphs
 from service.core.media import AUDIO_CODECS, VIDEO_CODECS, Clip
-from service.core.plan import Encode
 from service.core.recipe import Limits
 from service.core.sniff import StreamFile
-from service.core.step import Piece, Poster, Rendition, Sound
 
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
-POSTER = "poster.png"
 _PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,flags:packet_side_data=side_data_type"
 SPEECH_RATE = 16_000  #: in hertz, of sound for speech recognition, which hears nothing above 8 kHz
 SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
 
 _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
-_SOUND_FRAGMENT = 2_000_000  # microseconds; a GOP's length, so that both kinds of track seek alike
 
 _PROGRESS = re.compile(r"out_time_us=(-?[0-9]{1,18})")
 _ADVANCES = re.compile(r"(frame|out_time_us|total_size)= *(-?[0-9]{1,18})")
@@ -93,140 +88,29 @@ def _ffprobe(sniffed: StreamFile, limits: Limits) -> list[str]:
     return ["ffprobe", "-hide_banner", "-v", "error", *options]
 
 
-def encode(group: Encode, limits: Limits) -> list[str]:
-    """One ffmpeg command that decodes the source once and makes every step of `group`."""
-    clip = group.clip
-    source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits))
-    steps = [named.step for named in group.steps]
-    outputs = [*_pictures(source, clip, steps), *_sounds(source, steps)]
-    return compiled(ffmpeg.merge_outputs(*outputs))
-
-
-def encode_piece(piece: Piece, clip: Clip, limits: Limits) -> list[str]:
-    """One ffmpeg command that decodes a part of the source and makes that part of every rung.
-
-    The frames are those of the whole: counted on the same grid, from a moment that lies on it.
-    """
-    assert clip.video
-    begin = pieces.sought(piece)
-    seek = {"ss": _seconds(begin)} if begin else {}
-    source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits), **seek)
-    end = {} if piece.frames is None else {"end_frame": piece.lead + piece.frames}
-    frames = (
-        _frames(source, clip)
-        .filter("fps", fps=piece.rungs[0].frame_rate, start_time=0, eof_action="pass")
-        .filter("trim", start_frame=piece.lead, **end)
-        .filter("setpts", "PTS-STARTPTS")
-        .filter_multi_output("split", len(piece.rungs))
-    )
-    outputs = [
-        _written(_scaled(frames[at], rung), rung, pieces.file(piece, rung), begins=pieces.begins(piece))
-        for at, rung in enumerate(piece.rungs)
-    ]
-    return compiled(ffmpeg.merge_outputs(*outputs))
-
-
-def _seconds(moment: Fraction) -> str:
-    """To the microsecond, which is what ffmpeg counts in."""
-    return f"{float(moment):.6f}"
-
-
-def _frames(source: Any, clip: Clip) -> Any:
-    assert clip.video
-    frames = source[str(clip.video.index)]
-    return frames.filter("yadif", deint="interlaced") if clip.video.interlaced else frames
-
-
-def _pictures(source: Any, clip: Clip, steps: Sequence[object]) -> list[Any]:
-    shown = [step for step in steps if isinstance(step, Rendition | Poster)]
-    if not shown or clip.video is None:
-        return []
-    split = _frames(source, clip).filter_multi_output("split", len(shown))
-    return [
-        _rendition(split[at], step) if isinstance(step, Rendition) else _poster(split[at], step)
-        for at, step in enumerate(shown)
-    ]
-
-
-def _rendition(frames: Any, step: Rendition) -> Any:
-    """`fps` from zero makes a late picture start with the sound; no last frame is dropped for being short."""
-    even = frames.filter("fps", fps=step.frame_rate, start_time=0, eof_action="pass")
-    return _written(_scaled(even, step), step, f"{step.name}.mp4", begins=Fraction(0))
-
-
-def _scaled(frames: Any, step: Rendition) -> Any:
-    scaled = frames.filter("scale", step.width, step.height, flags="bicubic")
-    return scaled.filter("setsar", 1).filter("format", "yuv420p")
-
-
-def _written(frames: Any, step: Rendition, name: str, *, begins: Fraction) -> Any:
-    """A track whose first frame is shown `begins` seconds into the whole."""
-    later = {"output_ts_offset": _seconds(begins)} if begins else {}
-    options = {
-        "c:v": "libx264",
-        "preset": step.preset,
-        "crf": step.crf,
-        "maxrate": step.max_bit_rate,
-        "bufsize": step.max_bit_rate * 2,
-        "profile:v": "high",
-        "force_key_frames": f"expr:gte(t,n_forced*{step.gop_seconds:g})",
-        "sc_threshold": 0,
-        "g": 1000,  # the keyframes are the forced ones, whatever the frame rate
-        "movflags": "+cmaf+frag_keyframe+global_sidx" + ("+frag_discont" if begins else ""),
-    }
-    return ffmpeg.output(frames, name, f="mp4", **options, **later, **stripped())
-
-
-def _poster(frames: Any, step: Poster) -> Any:
-    """The first frame, and over it the one that is wanted: a clip that ends early still has a poster."""
-    chosen = frames.filter("select", f"eq(n,0)+gte(t,{step.at:.3f})").filter("scale", step.width, step.height)
-    options = {"frames:v": 2 if step.at > 0 else 1, "update": 1, "fps_mode": "passthrough", "c:v": "png"}
-    return ffmpeg.output(chosen.filter("format", "rgb24"), POSTER, f="image2", **options, **stripped())
-
-
-def _sounds(source: Any, steps: Sequence[object]) -> list[Any]:
-    return [_sound(source, step) for step in steps if isinstance(step, Sound)]
-
-
-def _sound(source: Any, step: Sound) -> Any:
-    """Silence is put before a late start and into gaps, so that sound and picture stay together.
-
-    The edit list is known only when samples have been seen: without `delay_moov` ffmpeg leaves it out.
-    """
-    layout = "mono" if step.channels == 1 else "stereo"
-    samples = (
-        source[str(step.stream)]
-        .filter("aresample", SAMPLE_RATE, **{"async": 1, "first_pts": 0})
-        .filter("aformat", channel_layouts=layout)
-    )
-    options = {
-        "c:a": "aac",
-        "b:a": step.bit_rate,
-        "movflags": "+cmaf+global_sidx+delay_moov",
-        "use_editlist": 1,  # takes the encoder's priming, 21 ms, away again
-        "frag_duration": _SOUND_FRAGMENT,
-    }
-    return ffmpeg.output(samples, f"{step.name}.mp4", f="mp4", **options, **stripped())
-
-
 def speech(clip: Clip, stream: int, target: str, limits: Limits) -> list[str]:
     """One sound track for a machine that listens: one channel at 16 kHz, as FLAC or bare, by `target`'s suffix.
 
-    Its times are those of the published sound: see `_sound`.
+    Its times are those of the published sound: see `evenly`.
     """
     source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits))
-    samples = (
-        source[str(stream)]
-        .filter("aresample", SPEECH_RATE, **{"async": 1, "first_pts": 0})
-        .filter("aformat", channel_layouts="mono", sample_fmts="s16")
-    )
+    samples = evenly(source, stream, SPEECH_RATE).filter("aformat", channel_layouts="mono", sample_fmts="s16")
     heard = ffmpeg.output(samples, target, f=target.rpartition(".")[2], **stripped())
-    others = [one.index for one in (clip.video, *clip.sounds) if one and one.index != stream]
-    if not others:
-        return compiled(heard)
-    # unread tracks would not count for the clock that FFmpeg gives MPEG-TS
-    read = ffmpeg.output(*(source[str(index)] for index in others), "-", c="copy", f="null")
-    return compiled(ffmpeg.merge_outputs(heard, read))
+    return compiled(ffmpeg.merge_outputs(heard, *unheard(source, clip, [stream])))
+
+
+def evenly(source: Any, stream: int, rate: int) -> Any:
+    """The samples of a sound track, with silence before a late start and in gaps: so it stays with the picture."""
+    return source[str(stream)].filter("aresample", rate, **{"async": 1, "first_pts": 0})
+
+
+def unheard(source: Any, clip: Clip, heard: Sequence[int]) -> list[Any]:
+    """An output that reads the other tracks and drops them, if there are any.
+
+    Unread ones would not count for the clock that FFmpeg gives MPEG-TS.
+    """
+    others = [one.index for one in (clip.video, *clip.sounds) if one and one.index not in heard]
+    return [ffmpeg.output(*(source[str(index)] for index in others), "-", c="copy", f="null")] if others else []
 
 
 def stripped() -> dict[str, Any]:
@@ -262,7 +146,7 @@ def compiled(graph: Any) -> list[str]:
         "-progress",
         "pipe:1",
     ]
-    return ["ffmpeg", *flags, *ffmpeg.compile(graph)[1:]]
+    return ["ffmpeg", *flags, *graphs.apart(ffmpeg.compile(graph)[1:])]
 
 
 def inspect(demuxer: str, name: str) -> list[str]:
@@ -274,12 +158,16 @@ def inspect(demuxer: str, name: str) -> list[str]:
 
 
 def trials() -> list[tuple[str, list[str]]]:
-    """Commands that encode a moment of made-up picture and sound, each with the name of its encoder."""
-    sources = {"libx264": "testsrc2=size=64x64:duration=0.2", "aac": "sine=duration=0.2"}
+    """Commands that work on a moment of made-up picture and sound, each with what ffmpeg can do if it succeeds."""
+    picture, sound = "testsrc2=size=64x64:duration=0.2", "sine=duration=0.2"
     flags = ["-nostdin", "-hide_banner", "-v", "error", "-f", "lavfi"]
+    encoders = {"libx264": (picture, "-c:v"), "libwebp_anim": (picture, "-c:v"), "aac": (sound, "-c:a")}
     return [
-        (codec, ["ffmpeg", *flags, "-i", source, "-c:v" if codec == "libx264" else "-c:a", codec, "-f", "null", "-"])
-        for codec, source in sources.items()
+        *(
+            (f"encode with {codec}", ["ffmpeg", *flags, "-i", source, option, codec, "-f", "null", "-"])
+            for codec, (source, option) in encoders.items()
+        ),
+        ("map HDR to SDR with zscale", colour.trial()),
     ]
 
 

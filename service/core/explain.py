@@ -13,14 +13,18 @@ from service.core.step import (
     Package,
     Placeholder,
     Poster,
+    Preview,
     Progressive,
     Rendition,
     Screen,
     Sound,
+    Sprites,
     Step,
+    Storyboard,
     Subtitles,
     Transcript,
     Variant,
+    Waveform,
 )
 
 #: Pixels a second that one core encodes, by preset: libx264 of FFmpeg 5.1 on a 2.5 GHz server core, decoding included.
@@ -51,16 +55,32 @@ def why(step: Step, media: Media) -> str:
                 f"CRF {step.crf}, at most {step.max_bit_rate // 1000} kb/s"
             )
         case Sound(), Clip():
-            return f"track {step.stream}, {step.channels} channel(s), {step.bit_rate // 1000} kb/s"
-        case Poster(), _:
-            return f"the frame at {step.at:g} s, {step.width} x {step.height}"
+            loud = f", brought to {step.loudness:g} LUFS" if step.loudness else ""
+            return f"track {step.stream}, {step.channels} channel(s), {step.bit_rate // 1000} kb/s{loud}"
         case Progressive(), _:
             return "one file for a plain src, no encode"
         case Package(), _:
             return f"HLS and DASH over {len(step.tracks)} track(s), no encode"
         case Placeholder(), _:
             return "ThumbHash and colour"
-    return _why_asked(step, media)
+    return _why_drawn(step) or _why_asked(step, media)
+
+
+def _why_drawn(step: Step) -> str:
+    """The same for pictures of a clip."""
+    match step:
+        case Poster(sizes=((width, height), *_)):
+            return f"the best of {len(step.at)} frame(s), {width} x {height} and smaller"
+        case Sprites(layout=layout):
+            return f"{layout.count} frame(s) of {layout.width} x {layout.height} on {layout.sheets} sheet(s)"
+        case Storyboard(layout=layout):
+            return f"a frame every {layout.interval:.3g} s for the seek bar, no encode"
+        case Preview():
+            return f"{step.seconds:g} s from {step.at:g} s on, {step.width} x {step.height}"
+        case Waveform():
+            return f"of track {step.sound.stream}"
+        case _:
+            return ""
 
 
 def _why_asked(step: Step, media: Media) -> str:

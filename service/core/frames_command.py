@@ -10,7 +10,7 @@ from typing import Any
 
 import ffmpeg
 
-from service.core import screening
+from service.core import colour, screening
 from service.core.command import SOURCE, compiled, guarded, stripped
 from service.core.media import Clip, VideoStream
 from service.core.recipe import Limits
@@ -102,7 +102,8 @@ def _swept_apart(clip: Clip, at: Sequence[float]) -> float:
 
 def _written(frames: Any, video: VideoStream, file: str, **options: Any) -> Any:
     width, height = _fit(video)
-    scaled = frames.filter("scale", width, height, flags="bicubic").filter("setsar", 1).filter("format", "yuvj420p")
+    shown = colour.standard(frames, video, (width, height))
+    scaled = colour.scaled(shown, video, width, height, pixel_format="yuvj420p")
     return ffmpeg.output(scaled, file, f="image2", **{"c:v": "mjpeg", "q:v": _QUALITY}, **options, **stripped())
 
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from service.core.cadence import Cadence
 from service.core.media import Clip, Media, Picture, Timeline
 from service.core.outcome import Reason, Rejected
 from service.core.recipe import Limits
@@ -128,7 +129,13 @@ class Clock:
     _key: float | None = field(default=None, init=False)  #: when the last keyframe was
     _gop: float = field(default=0.0, init=False)
     _packets: int = field(default=0, init=False)
+    _shown: int = field(default=0, init=False)
     _streams: set[int] = field(default_factory=set, init=False)
+    _ends: dict[int, float] = field(default_factory=dict, init=False)
+    _cadence: Cadence = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._cadence = Cadence(interval=self.packet_seconds)
 
     def read(self, line: str) -> None:
         """One line of `stream,pts_time,dts_time,duration_time,flags`, then side data's names; times are seconds or N/A.
@@ -149,10 +156,11 @@ class Clock:
             time = self._last + self.packet_seconds if self._packets else 0.0
         shown = pts if pts is not None else time
         end = shown + (lasts or (self.packet_seconds if main else 0.0))
-        self._all.add(shown, end)
+        if "D" not in flags:  # what an edit list cuts away is decoded, but not shown
+            self._show(stream, shown, end)
         if main:
             self._step(time, key=flags.startswith("K"))
-            self._main.add(shown, end)
+            self._cadence.add(pts, key=flags.startswith("K"), intact=_intact(flags, line))
         if self._all.length > self.limits.seconds:
             raise _too_long(self._all.length, self.limits)
 
@@ -160,13 +168,28 @@ class Clock:
         """What was read."""
         return Timeline(
             duration=self._main.length,
-            packets=self._packets,
+            packets=self._shown,
             longest_gap=self._gap,
             reach=self._all.length,
             end=max(0.0, self._all.end),
             streams=tuple(sorted(self._streams)),
             longest_gop=max(self._gop, self._last - self._key) if self._key is not None else self._main.length,
+            ends=tuple((stream, end - self._all.first) for stream, end in sorted(self._ends.items())),
+            keyframes=self._cadence.keyframes,
+            regular=self._cadence.regular,
+            closed=self._cadence.closed,
+            intact=self._cadence.intact,
+            reorder=self._cadence.reorder,
+            landmarks=tuple(self._cadence.landmarks) if self._cadence.regular else (),
         )
+
+    def _show(self, stream: float | None, shown: float, end: float) -> None:
+        self._all.add(shown, end)
+        if stream is not None:
+            self._ends[int(stream)] = max(end, self._ends.get(int(stream), end))
+        if stream == self.stream:
+            self._main.add(shown, end)
+            self._shown += 1
 
     def _step(self, time: float, *, key: bool) -> None:
         gap = abs(time - self._last) if self._packets else 0.0
@@ -180,6 +203,11 @@ class Clock:
                 f"Its clock jumps by {gap:,.0f} s from one frame to the next; "
                 f"at most {self.limits.gap_seconds:,.0f} s are accepted.",
             )
+
+
+def _intact(flags: str, line: str) -> bool:
+    """Whether a packet is neither corrupt nor to be thrown away (an edit list's work), nor sets the decoder up anew."""
+    return not set(flags) & {"C", "D"} and ",New Extradata" not in line
 
 
 def _number(text: str) -> float | None:

@@ -26,10 +26,16 @@ class Defaults(NamedTuple):
 
 
 class Run(NamedTuple):
-    """The samples of one movie fragment: first decode time and sum of ticks, and of the first sample the rest."""
+    """The samples of one movie fragment: first decode time and sum of ticks, how many, and where their bytes lie.
+
+    Of the first sample `flags`, and its bytes.
+    """
 
     start: int
     ticks: int
+    samples: int
+    data_offset: int
+    data_end: int
     flags: int
     first_offset: int
     first_end: int
@@ -86,9 +92,13 @@ def run(traf: bytes, moof: int, defaults: Defaults) -> Run:
     if not truns:
         raise ValueError(f"the moof at byte {moof} has no sample")
     offset, first = _first_sample(truns[0], defaults)
+    extents = _extents(truns, base, defaults)
     return Run(
         start=start,
-        ticks=sum(_ticks(trun, defaults) for trun in truns),
+        ticks=sum(_sum(trun, 0x100, defaults.ticks) for trun in truns),
+        samples=sum(_count(trun) for trun in truns),
+        data_offset=min(begin for begin, _ in extents),
+        data_end=max(end for _, end in extents),
         flags=first.flags,
         first_offset=base + offset,
         first_end=base + offset + first.size,
@@ -112,14 +122,31 @@ def _first_sample(trun: bytes, defaults: Defaults) -> tuple[int, Defaults]:
     return offset or 0, first if first_flags is None else first._replace(flags=first_flags)
 
 
-def _ticks(trun: bytes, defaults: Defaults) -> int:
-    """How long the samples of a run last together (8.8.8)."""
+def _extents(truns: list[bytes], base: int, defaults: Defaults) -> list[tuple[int, int]]:
+    """Where the bytes of each run lie: where it says, else right behind the one before it (8.8.8)."""
+    found, at = [], base
+    for trun in truns:
+        (offset,), _ = _optional(trun, 8, int.from_bytes(trun[1:4], "big"), (0x1,))
+        begin = at if offset is None else base + offset
+        at = begin + _sum(trun, 0x200, defaults.size)
+        found.append((begin, at))
+    return found
+
+
+def _count(trun: bytes) -> int:
+    """How many samples a run has."""
+    return int.from_bytes(trun[4:8], "big")
+
+
+def _sum(trun: bytes, column: int, default: int) -> int:
+    """The sum of a column over all samples of a run: 0x100 is how long they last, 0x200 their bytes (8.8.8)."""
     given, count = struct.unpack_from(">II", trun)
-    if not given & 0x100:
-        return int(count * defaults.ticks)
+    if not given & column:
+        return int(count * default)
     _, at = _optional(trun, 8, given, (0x1, 0x4))
-    columns = (given & 0xF00).bit_count()
-    return sum(rows(trun, at, count, f">I{4 * (columns - 1)}x"))
+    before = (given & (column - 1) & 0xF00).bit_count()
+    after = (given & 0xF00).bit_count() - before - 1
+    return sum(rows(trun, at, count, f">{4 * before}xI{4 * after}x"))
 
 
 def _optional(data: bytes, at: int, given: int, flags: tuple[int, ...]) -> tuple[list[int | None], int]:

@@ -27,7 +27,12 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoStream:
-    """The moving picture; width and height in square pixels as displayed, `frame_rate` what ffprobe declares."""
+    """The moving picture; width and height in square pixels as displayed, `frame_rate` what ffprobe declares.
+
+    Colours as ffprobe names them (ITU-T H.273); `matrix` is a good guess where nothing is declared, "gbr" for RGB.
+    `upright` says that frames are stored as they are displayed: square pixels, neither turned nor cropped. `tick` is
+    the unit of packet times in seconds, `starts` the seconds from where the file begins to the first frame.
+    """
 
     index: int
     codec: str
@@ -37,6 +42,16 @@ class VideoStream:
     bit_rate: int | None
     interlaced: bool
     transfer: str | None
+    profile: str | None = None
+    level: int | None = None
+    pixel_format: str | None = None
+    progressive: bool = False
+    upright: bool = False
+    tick: Fraction | None = None
+    starts: float | None = None
+    primaries: str | None = None
+    matrix: str = "bt709"
+    full_range: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +72,12 @@ class Timeline:
 
     `reach` is from the first to the last packet of any track, `end` where the last one ends, from zero; `streams` are
     the indices of the tracks that have packets, None where nobody counted; `longest_gop` is the longest time from one
-    keyframe to the next.
+    keyframe to the next. `ends` says of each track when its last packet ends, from the beginning of the first one.
+
+    Of a picture only, by `cadence.Cadence`: `regular` where frames lie on the grid of the declared rate, `closed` where
+    no frame crosses a keyframe, `intact` where no packet is marked as corrupt or to be thrown away and the decoder is
+    set up once. A frame is decoded up to `reorder` frames before it is shown, and `landmarks` are the numbers of the
+    keyframes that begin each minute.
     """
 
     duration: float
@@ -67,6 +87,13 @@ class Timeline:
     end: float = 0.0
     streams: tuple[int, ...] | None = None
     longest_gop: float = 0.0
+    keyframes: int = 0
+    regular: bool = False
+    closed: bool = False
+    intact: bool = False
+    reorder: int = 0
+    landmarks: tuple[int, ...] = ()
+    ends: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +143,16 @@ Media = Picture | Clip
 _ENCRYPTED_TAGS = frozenset({"encv", "enca", "drms", "drmi"})
 _ENCRYPTION = frozenset({"Encryption initialization data", "Encryption info"})
 _MAX_FRAME_RATE = 240  # what phones film slow motion at
+_HARMLESS = frozenset({"CPB properties"})  # side data that says nothing about how a frame is shown
 _INTERLACED = frozenset({"tt", "bb", "tb", "bt"})  # field orders, as ffprobe names them
+_UNSAID = frozenset({None, "unknown", "reserved", "unspecified"})
+_MATRICES = frozenset("bt709 fcc bt470bg smpte170m smpte240m bt2020nc bt2020c ictcp".split())
+_HD_LINES = 720  # from there on BT.709 is meant where nothing is declared, below it BT.601
+_RGB = re.compile(r"(0|a|x2?)?(rgb|bgr)|gbr|pal8")  # pixel formats begin so
+_BASE_LAYERS = {1: "smpte2084", 4: "arib-std-b67"}  # of Dolby Vision, by its compatibility ID
+_LIGHT = frozenset({"Mastering display metadata", "Content light level metadata"})  # SMPTE ST 2086 and CTA-861.3
+
+HDR_TRANSFERS = frozenset({"smpte2084", "arib-std-b67"})  #: PQ and HLG
 
 #: Decoders that may run: what cameras, phones, browsers and editors write, and no more.
 VIDEO_CODECS = frozenset(
@@ -138,7 +174,7 @@ def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile)
     """
     streams = [s for s in _list(document.get("streams")) if isinstance(s, dict)]
     container = _table(document.get("format"))
-    video = _first_video(streams)
+    video = _first_video(streams, begins=_number(container.get("start_time")))
     audio = tuple(_audio(s) for s in streams if _playable(s, "audio", AUDIO_CODECS) and _channels(s))
     if not (video or audio) or (video is None and any(_moving(s) for s in streams)):
         raise _not_playable(streams)
@@ -160,9 +196,9 @@ def _playable(stream: Mapping[str, Any], kind: str, codecs: frozenset[str]) -> b
     return known and _whole(stream.get("index")) is not None and not _encrypted(stream)
 
 
-def _first_video(streams: Sequence[Mapping[str, Any]]) -> VideoStream | None:
+def _first_video(streams: Sequence[Mapping[str, Any]], *, begins: float | None) -> VideoStream | None:
     moving = (s for s in streams if _moving(s) and _playable(s, "video", VIDEO_CODECS))
-    return next((_video(s) for s in moving if _whole(s.get("width")) and _whole(s.get("height"))), None)
+    return next((_video(s, begins) for s in moving if _whole(s.get("width")) and _whole(s.get("height"))), None)
 
 
 def _moving(stream: Mapping[str, Any]) -> bool:
@@ -182,13 +218,15 @@ def _not_playable(streams: Sequence[Mapping[str, Any]]) -> Rejected:
     return Rejected(Reason.NO_MEDIA, "The file holds neither a picture nor sound.")
 
 
-def _video(stream: Mapping[str, Any]) -> VideoStream:
+def _video(stream: Mapping[str, Any], begins: float | None) -> VideoStream:
     width, height = int(stream["width"]), int(stream["height"])
+    starts = _number(stream.get("start_time"))
     aspect = _ratio(stream.get("sample_aspect_ratio"), separator=":") or Fraction(1)
     if Fraction(1, 8) <= aspect <= 8:  # outside of this it is a damaged header, not an anamorphic lens
         width = max(1, round(width * aspect))
     if _rotation(stream) % 180 == 90:
         width, height = height, width
+    transfer = _transfer(stream)
     return VideoStream(
         index=int(stream["index"]),
         codec=str(stream["codec_name"]),
@@ -197,8 +235,45 @@ def _video(stream: Mapping[str, Any]) -> VideoStream:
         frame_rate=_frame_rate(stream),
         bit_rate=_whole(stream.get("bit_rate")),
         interlaced=_word(stream.get("field_order")) in _INTERLACED,
-        transfer=_word(stream.get("color_transfer")),
+        transfer=transfer,
+        primaries=_word(stream.get("color_primaries")),
+        matrix=_matrix(stream, transfer),
+        full_range=_word(stream.get("color_range")) == "pc" or _pixel_format(stream).startswith("yuvj"),
+        profile=_profile(stream.get("profile")),
+        level=_whole(stream.get("level")),
+        pixel_format=_word(stream.get("pix_fmt")),
+        progressive=_word(stream.get("field_order")) == "progressive",
+        upright=aspect == 1 and not _altered(stream),
+        tick=_ratio(stream.get("time_base")),
+        starts=None if begins is None or starts is None else starts - begins,
     )
+
+
+def _transfer(stream: Mapping[str, Any]) -> str | None:
+    """As declared, else what the metadata of HDR give away: those of HDR10 say how bright PQ becomes."""
+    declared = _word(stream.get("color_transfer"))
+    if declared not in _UNSAID:
+        return declared
+    sides = [_table(side) for side in _list(stream.get("side_data_list"))]
+    layers = (_BASE_LAYERS.get(_whole(side.get("dv_bl_signal_compatibility_id")) or 0) for side in sides)
+    lit = any(str(side.get("side_data_type")) in _LIGHT for side in sides)
+    return next((layer for layer in layers if layer), "smpte2084" if lit else declared)
+
+
+def _matrix(stream: Mapping[str, Any], transfer: str | None) -> str:
+    """As declared, else by the lines that are coded."""
+    declared = _word(stream.get("color_space"))
+    if _RGB.match(_pixel_format(stream)):
+        return "gbr"
+    if declared in _MATRICES:
+        return str(declared)
+    if transfer in HDR_TRANSFERS:
+        return "bt2020nc"
+    return "bt709" if int(stream["height"]) >= _HD_LINES else "smpte170m"
+
+
+def _pixel_format(stream: Mapping[str, Any]) -> str:
+    return _word(stream.get("pix_fmt")) or ""
 
 
 def _audio(stream: Mapping[str, Any]) -> AudioStream:
@@ -218,6 +293,18 @@ def _frame_rate(stream: Mapping[str, Any]) -> Fraction:
     declared, average = (_ratio(stream.get(k)) for k in ("r_frame_rate", "avg_frame_rate"))
     sane = [rate for rate in (declared, average) if rate and 1 <= rate <= _MAX_FRAME_RATE]
     return sane[0] if sane else Fraction(25)
+
+
+def _altered(stream: Mapping[str, Any]) -> bool:
+    """Whether a player has to do something to each frame: turn, mirror, crop, map colours, wrap it round a sphere."""
+    tags = _table(stream.get("tags"))
+    sides = [_table(side).get("side_data_type") for side in _list(stream.get("side_data_list"))]
+    return "rotate" in tags or any(side not in _HARMLESS for side in sides)
+
+
+def _profile(value: object) -> str | None:
+    """As ffprobe names it, such as `Constrained Baseline`: short and harmless."""
+    return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9:. ]{1,40}", value) else None
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:

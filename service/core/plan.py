@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from service.core import ladder, pieces, step
-from service.core.media import AudioStream, Clip, Media, Picture
+from service.core import ladder, pieces, posters, preview, sizes, step, storyboard, waveform
+from service.core.command import SAMPLE_RATE
+from service.core.media import AudioStream, Clip, Media, Picture, VideoStream
 from service.core.products import SUFFIXES
 from service.core.recipe import Images, Rules
 from service.core.record import StepRecord
@@ -17,20 +18,23 @@ from service.core.step import (
     Piece,
     Placeholder,
     Poster,
+    Preview,
     Progressive,
     Rendition,
     Sound,
+    Sprites,
     Step,
+    Storyboard,
     Subtitles,
     Transcript,
     Variant,
+    Waveform,
 )
 
 #: The longest side of a WebP file (RFC 9649 section 2.6); other formats are held to it too.
 _MAX_SIDE = 16_383
 _MAX_ANIMATED_WIDTH = 1280  # above it an animation weighs more than the page it is on
-_POSTER_AT = 0.1  # of the duration: past the black and the title card
-_POSTER_LATEST = 5.0  # seconds
+_MOST_SOUNDS = 8  # tracks of a clip: dubs and descriptions; films have more of them, sites do not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +55,14 @@ class Draw:
 
 @dataclass(frozen=True, kw_only=True)
 class Encode:
-    """One decode of a clip: the rungs, the sound tracks and the poster."""
+    """One decode of a clip: the rungs, the pictures and the sound tracks.
+
+    Of a long clip, whose rungs are made in pieces, the pictures are `sparse`: keyframes alone are decoded for them.
+    """
 
     clip: Clip
     steps: tuple[Named, ...]
+    sparse: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +177,13 @@ def _clip_plan(clip: Clip, rules: Rules, known: _Known) -> Plan:
 
 
 def _encodes(clip: Clip, missing: tuple[Named, ...], known: _Known) -> list[Group]:
-    """One decode for all; of a long video one a piece, poster and sound apart: neither needs every frame."""
+    """One decode for all; of a long video one a piece, pictures and sound apart: they do not need every frame."""
     rungs = [named for named in missing if isinstance(named.step, Rendition)]
     if not rungs or known.whole or not pieces.are_worth_it(clip):
         return [Encode(clip=clip, steps=missing)]
     cut = _named(pieces.cut(clip, [named.step for named in rungs if isinstance(named.step, Rendition)]), known.version)
     return [
-        *(Encode(clip=clip, steps=(named,)) for named in missing if named not in rungs),
+        Encode(clip=clip, steps=tuple(named for named in missing if named not in rungs), sparse=True),
         *(
             Cut(clip=clip, piece=named.step, steps=(named,))
             for named in _missing(cut, known.done)
@@ -253,9 +261,23 @@ def _clip_steps(clip: Clip, rules: Rules) -> list[Step]:
     steps: list[Step] = []
     if clip.video:
         steps += ladder.rungs(clip.video, rules.video, frame_rate=_frame_rate(clip, rules), bit_rate=_bit_rate(clip))
-        steps.append(_poster(clip, rules))
-    if clip.sounds:
-        steps.append(_sound(_best(clip.sounds), rules))
+        steps += _clip_pictures(clip, clip.video, rules)
+    sounds = _sounds(clip, rules)
+    steps += sounds
+    if sounds and not clip.video and rules.audio.waveform:
+        parts = waveform.samples_per_pixel(clip.seconds, SAMPLE_RATE)
+        steps.append(Waveform(sound=sounds[0], samples_per_pixel=parts))
+    return steps
+
+
+def _clip_pictures(clip: Clip, video: VideoStream, rules: Rules) -> list[Step]:
+    steps: list[Step] = [_poster(clip, video, rules)]
+    if rules.video.storyboard:
+        steps.append(Sprites(layout=storyboard.layout(clip.heard_until, video.width, video.height)))
+    if rules.video.preview:
+        at, seconds = preview.span(clip.seconds)
+        width, height = sizes.within(video.width, video.height, preview.SIDE)
+        steps.append(Preview(at=at, seconds=seconds, width=width, height=height))
     return steps
 
 
@@ -273,13 +295,13 @@ def _bit_rate(clip: Clip) -> int | None:
     return round(clip.size * 8 / clip.seconds) if clip.seconds > ladder.SHORTEST else clip.bit_rate
 
 
-def _poster(clip: Clip, rules: Rules) -> Poster:
-    assert clip.video
-    scale = min(1.0, rules.video.poster_width / clip.video.width)
+def _poster(clip: Clip, video: VideoStream, rules: Rules) -> Poster:
+    """As wide as the poster may be, and as images are."""
+    largest = min(video.width, rules.video.poster_width)
+    widths = [largest, *(width for width in reversed(rules.images.widths) if width < largest)]
     return Poster(
-        at=round(min(clip.seconds * _POSTER_AT, _POSTER_LATEST), 3),
-        width=max(1, round(clip.video.width * scale)),
-        height=max(1, round(clip.video.height * scale)),
+        at=posters.times(clip.seconds),
+        sizes=tuple((width, max(1, round(video.height * width / video.width))) for width in widths),
         formats=rules.images.formats,
         quality=tuple(getattr(rules.images.quality, format_) for format_ in rules.images.formats),
     )
@@ -290,13 +312,24 @@ def _best(tracks: Sequence[AudioStream]) -> AudioStream:
     return next((track for track in tracks if track.default), tracks[0])
 
 
-def _sound(track: AudioStream, rules: Rules) -> Sound:
+def _sounds(clip: Clip, rules: Rules) -> list[Sound]:
+    """Every track, the best one first; players offer the others to choose from."""
+    if not clip.sounds:
+        return []
+    best = _best(clip.sounds)
+    tracks = [best, *(track for track in clip.sounds if track is not best)][:_MOST_SOUNDS]
+    return [_sound(track, f"audio-{at}" if at else "audio", rules) for at, track in enumerate(tracks)]
+
+
+def _sound(track: AudioStream, name: str, rules: Rules) -> Sound:
     return Sound(
-        name="audio",
+        name=name,
         stream=track.index,
         channels=min(2, track.channels),
         bit_rate=rules.audio.bit_rate,
         language=track.language,
+        loudness=rules.audio.loudness or None,
+        true_peak=rules.audio.true_peak,
     )
 
 
@@ -305,7 +338,12 @@ def _assembly(decoded: Sequence[Named], rules: Rules, captions: Sequence[str]) -
     sounds = [named for named in decoded if isinstance(named.step, Sound)]
     progressive = _progressive(rungs, sounds[0].digest if sounds else None, rules.video.progressive_height)
     tracks = tuple(named.digest for named in (*rungs, *sounds))
-    return [progressive, Package(tracks=tracks, captions=tuple(captions))]
+    boards = [
+        Storyboard(layout=named.step.layout, sprites=named.digest)
+        for named in decoded
+        if isinstance(named.step, Sprites)
+    ]
+    return [progressive, Package(tracks=tracks, captions=tuple(captions)), *boards]
 
 
 def _progressive(rungs: Sequence[Named], audio: str | None, height: int) -> Progressive:

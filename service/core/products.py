@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from service.core import pieces
+from service.core import pieces, preview, storyboard
 from service.core.record import Entry, Role
 from service.core.step import (
     ImageFormat,
@@ -11,19 +11,24 @@ from service.core.step import (
     Piece,
     Placeholder,
     Poster,
+    Preview,
     Progressive,
     Rendition,
     Screen,
     Sound,
+    Sprites,
     Step,
+    Storyboard,
     Subtitles,
     Transcript,
     Variant,
+    Waveform,
 )
 
 HLS = "application/vnd.apple.mpegurl"  # RFC 8216 section 10
 DASH = "application/dash+xml"  # ISO/IEC 23009-1, annex C
 
+WAVEFORM_JSON, WAVEFORM_PNG = "waveform.json", "waveform.png"
 SUFFIXES: dict[ImageFormat, str] = {"webp": "webp", "jpeg": "jpg"}
 
 
@@ -47,8 +52,36 @@ def expected(step: Step) -> tuple[Expected, ...]:
             return (Expected(name=name, content_type=f"image/{format_}", entry=entry),)
         case Placeholder() | Screen() | Transcript() | Subtitles():
             return ()
+        case Poster() | Sprites() | Storyboard() | Preview() | Waveform():
+            return _pictures(step)
+        case Rendition() | Piece() | Sound() | Progressive() | Package():
+            return _streams(step)
+        case _:
+            assert_never(step)
+
+
+def _pictures(step: Poster | Sprites | Storyboard | Preview | Waveform) -> tuple[Expected, ...]:
+    match step:
         case Poster():
-            return tuple(_poster(step, format_) for format_ in step.formats)
+            return tuple(_poster(step, format_, size) for format_ in step.formats for size in step.sizes)
+        case Sprites(layout=layout):
+            return tuple(Expected(name=name, content_type="image/jpeg") for name in layout.names)
+        case Storyboard():
+            entry = Entry(role=Role.STORYBOARD, alias=storyboard.VTT)
+            return (Expected(name=storyboard.VTT, content_type="text/vtt", entry=entry),)
+        case Preview(width=width, height=height):
+            entry = Entry(role=Role.PREVIEW, alias=preview.FILE, width=width, height=height)
+            return (Expected(name=preview.FILE, content_type="image/webp", entry=entry),)
+        case Waveform():
+            numbers, drawn = (Entry(role=Role.WAVEFORM, alias=name) for name in (WAVEFORM_JSON, WAVEFORM_PNG))
+            return (
+                Expected(name=WAVEFORM_JSON, content_type="application/json", entry=numbers),
+                Expected(name=WAVEFORM_PNG, content_type="image/png", entry=drawn),
+            )
+
+
+def _streams(step: Rendition | Piece | Sound | Progressive | Package) -> tuple[Expected, ...]:
+    match step:
         case Rendition(name=name):
             return (
                 Expected(name=track_file(step), content_type="video/mp4"),
@@ -69,8 +102,6 @@ def expected(step: Step) -> tuple[Expected, ...]:
                 Expected(name="index.m3u8", content_type=HLS, entry=Entry(role=Role.HLS, alias="index.m3u8")),
                 Expected(name="index.mpd", content_type=DASH, entry=Entry(role=Role.DASH, alias="index.mpd")),
             )
-        case _:
-            assert_never(step)
 
 
 def captions(language: str | None, *, machine: bool) -> tuple[Expected, ...]:
@@ -93,14 +124,15 @@ def track_file(step: Rendition | Sound) -> str:
     return f"{step.name}.mp4"
 
 
-def poster_file(format_: ImageFormat) -> str:
-    """A video's poster in one format."""
-    return f"poster.{SUFFIXES[format_]}"
+def poster_file(step: Poster, format_: ImageFormat, size: tuple[int, int]) -> str:
+    """A video's poster in one format and size; the largest has the plain name."""
+    width = "" if size == step.sizes[0] else f"-{size[0]}"
+    return f"poster{width}.{SUFFIXES[format_]}"
 
 
-def _poster(step: Poster, format_: ImageFormat) -> Expected:
-    name = poster_file(format_)
-    entry = Entry(role=Role.POSTER, alias=name, width=step.width, height=step.height)
+def _poster(step: Poster, format_: ImageFormat, size: tuple[int, int]) -> Expected:
+    name = poster_file(step, format_, size)
+    entry = Entry(role=Role.POSTER, alias=name, width=size[0], height=size[1])
     return Expected(name=name, content_type=f"image/{format_}", entry=entry)
 
 

@@ -77,6 +77,9 @@ class Video(_Part):
     max_frame_rate: int = Field(ge=10, le=120)
     progressive_height: int = Field(ge=16)
     poster_width: int = Field(ge=16, le=16_383)
+    storyboard: bool = Field(description="small frames for the seek bar")
+    preview: bool = Field(description="three seconds as an animated WebP")
+    damaged: Literal["publish", "reject"] = Field(description="a clip of which parts can't be decoded")
     ladder: tuple[Rung, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
@@ -91,6 +94,12 @@ class Audio(_Part):
     """AAC for every sound track."""
 
     bit_rate: int = Field(ge=32_000, le=512_000)
+    loudness: Annotated[float, Field(ge=-31, le=-5)] | Literal[False] = Field(
+        description="LUFS, integrated (EBU R 128), that every sound is brought to; false: it stays as it is"
+    )
+    true_peak: float = Field(ge=-9, le=0, description="dBTP that no sound is brought above")
+    waveform: bool = Field(description="of audio uploads, as JSON and PNG")
+    damaged: Literal["publish", "reject"] = Field(description="a sound of which parts can't be decoded")
 
 
 class Threshold(_Part):

@@ -131,6 +131,25 @@ class Captioned(Document):
     none: str | None = None
 
 
+class Loudness(Document):
+    """How loud a sound was, and what it was made: LUFS integrated, dBTP, and the gain in dB; None for silence."""
+
+    integrated: float | None
+    true_peak: float
+    gain: float
+
+
+class Damaged(Document):
+    """What is lost of a source: parts that could not be decoded, and `missing` seconds at the end of a sound.
+
+    `first` is what the decoder said then, for an operator.
+    """
+
+    errors: int = 0
+    first: str = ""
+    missing: float = 0.0
+
+
 class StepRecord(Document):
     """One step that was done."""
 
@@ -141,6 +160,8 @@ class StepRecord(Document):
     video: VideoTrack | None = None
     audio: AudioTrack | None = None
     captions: CaptionTrack | None = None
+    loudness: Loudness | None = None
+    damaged: Damaged | None = None
     screening: Screening | None = None
     captioned: Captioned | None = None
 
@@ -268,6 +289,7 @@ class Outcome(Document):
     spent: Spent | None = None
     moderation: Moderated | None = None
     captions: Captioned | None = None
+    damaged: Damaged | None = None
     cost: Cost | None = None
     failures: tuple[Failure, ...] = ()
 

@@ -9,14 +9,20 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 
+from service.core.storyboard import Layout
+
 #: Raise a maker's number when the same parameters begin to give other bytes that are worth making again.
 EPOCHS = {
     "Variant": 1,
     "Placeholder": 1,
-    "Rendition": 1,
-    "Piece": 1,
-    "Sound": 1,
-    "Poster": 1,
+    "Rendition": 2,
+    "Piece": 2,
+    "Sound": 2,
+    "Waveform": 1,
+    "Poster": 2,
+    "Sprites": 1,
+    "Storyboard": 1,
+    "Preview": 1,
     "Progressive": 1,
     "Package": 1,
     "Screen": 1,
@@ -76,24 +82,61 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """One AAC track in a CMAF file of its own."""
+    """One AAC track in a CMAF file of its own, brought to `loudness` (LUFS) as far as its true peak (dBTP) allows.
+
+    None leaves it as loud as it is.
+    """
 
     name: str
     stream: int
     channels: int
     bit_rate: int
     language: str | None
+    loudness: float | None
+    true_peak: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waveform:
+    """The course of a sound track, as numbers and as a picture; `sound` is what it is heard as."""
+
+    sound: Sound
+    samples_per_pixel: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poster:
-    """A frame of the video as a picture; `at` in seconds."""
+    """The best of some frames of the video as a responsive set; `at` in seconds, the first size is the largest."""
 
-    at: float
-    width: int
-    height: int
+    at: tuple[float, ...]
+    sizes: tuple[tuple[int, int], ...]
     formats: tuple[ImageFormat, ...]
     quality: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sprites:
+    """Sheets of small frames for a seek bar."""
+
+    layout: Layout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storyboard:
+    """Which part of which sheet is shown for which time; `sprites` is the digest of the step that makes them."""
+
+    layout: Layout
+    sprites: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """Some seconds from `at` on as an animation."""
+
+    at: float
+    seconds: float
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +189,21 @@ class Subtitles:
 
 
 Step = (
-    Variant | Placeholder | Rendition | Piece | Sound | Poster | Progressive | Package | Screen | Transcript | Subtitles
+    Variant
+    | Placeholder
+    | Rendition
+    | Piece
+    | Sound
+    | Waveform
+    | Poster
+    | Sprites
+    | Storyboard
+    | Preview
+    | Progressive
+    | Package
+    | Screen
+    | Transcript
+    | Subtitles
 )
 
 

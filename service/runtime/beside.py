@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Iterable
 from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 async def beside(work: Coroutine[Any, Any, T], watch: Coroutine[Any, Any, None]) -> T:
@@ -25,6 +26,16 @@ async def forever() -> NoReturn:
     """A watch that sees nothing."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
+
+
+async def both(first: Coroutine[Any, Any, T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Run two; should one fail, cancel the other and raise its error itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            one, other = group.create_task(first), group.create_task(second)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return one.result(), other.result()
 
 
 async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:

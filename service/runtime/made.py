@@ -56,8 +56,8 @@ def remove(path: Path) -> None:
         raise _not_made() from error
 
 
-def write(path: Path, text: str) -> None:
-    """Write a new file, in the place of whatever has its name.
+def write(path: Path, content: str | bytes) -> None:
+    """Write a new file, text as UTF-8, in the place of whatever has its name.
 
     :raises Rejected: `damaged`, when that can't be removed.
     """
@@ -66,8 +66,8 @@ def write(path: Path, text: str) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except FileExistsError as error:
         raise _not_made() from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def _not_made() -> Rejected:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from math import ceil
 from typing import NoReturn
 
 from service.core import manifest
@@ -18,23 +20,61 @@ _FIRST_AFTER = 2.0
 _THEN_EVERY = 10.0
 
 
+#: By what was done in so many seconds the rest is estimated: soon after a change of pace, and yet without jumps.
+_WINDOW = 60.0
+_EVIDENCE = 2.0  # seconds, before which there is no estimate
+_LEAST_APART = 0.5  # seconds between two moments that are kept; ffmpeg tells of its progress twice a second
+
+
 @dataclass(kw_only=True)
 class Progress:
-    """Percent of the work, from 0 to 100."""
+    """Percent of the work, from 0 to 100, and how long the rest may take; `clock` gives seconds."""
 
     on_change: Callable[[int], None] = lambda _percent: None
     percent: int = 0
+    clock: Callable[[], float] = time.monotonic
+    _share: float = field(default=0.0, init=False)
+    _moments: deque[tuple[float, float]] = field(default_factory=deque, init=False)  # when which share was done
+
+    def __post_init__(self) -> None:
+        self._moments.append((self.clock(), 0.0))
 
     def at(self, share: float) -> None:
         """`share` of the work, 0 to 1, is done; it never goes back."""
+        if share > self._share:
+            self._share = min(1.0, share)
+            self._remember(self.clock())
         percent = min(100, int(share * 100))
         if percent > self.percent:
             self.percent = percent
             self.on_change(percent)
 
+    def _remember(self, now: float) -> None:
+        """All but the first one of the window is kept: it is what the pace is reckoned from."""
+        while len(self._moments) > 1 and self._moments[1][0] <= now - _WINDOW:
+            self._moments.popleft()
+        if now - self._moments[-1][0] >= _LEAST_APART:
+            self._moments.append((now, self._share))
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """How long the rest takes at the pace of the last minute; None as long as that can't be said.
+
+        What stands still takes longer the longer it does.
+        """
+        began, before = self._moments[0]
+        elapsed, done = self.clock() - began, self._share - before
+        if elapsed < _EVIDENCE or done <= 0:
+            return None
+        return ceil((1 - self._share) * elapsed / done)
+
     def part(self, number: int, of: int) -> Callable[[float], None]:
         """What the part `number` (from 0) of so many equal ones tells its own share to."""
-        return lambda share: self.at((number + min(1.0, share)) / of)
+        return self.between(number / of, (number + 1) / of)
+
+    def between(self, begin: float, end: float) -> Callable[[float], None]:
+        """What a part that goes from the share `begin` to `end` tells its own share to."""
+        return lambda share: self.at(begin + (end - begin) * min(1.0, share))
 
 
 async def announce(page: Page, source: manifest.Source, progress: Progress) -> NoReturn:
@@ -55,7 +95,7 @@ async def announce(page: Page, source: manifest.Source, progress: Progress) -> N
                 await _tell(page, source, following)
             except Transient as error:
                 log.warning("progress_not_told", error=repr(error))
-            log.info("progress", percent=told)
+            log.info("progress", percent=told, eta_seconds=progress.eta_seconds)
         await asyncio.sleep(_THEN_EVERY)
 
 

@@ -1,5 +1,6 @@
 """The frames of a clip as files, found by seeks while those are cheap and find something, else by one pass over it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -16,14 +17,16 @@ from service.runtime.tools import Films
 NOTHING = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
 
 
-def added(one: Spent, other: Spent) -> Spent:
-    """What both cost, one after the other."""
-    units = {unit: one.units.get(unit, 0) + other.units.get(unit, 0) for unit in {*one.units, *other.units}}
+def added(*spent: Spent) -> Spent:
+    """What all cost, one after the other; of memory, the most that one took."""
+    units = Counter[str]()
+    for one in spent:
+        units.update(one.units)
     return Spent(
-        wall_seconds=round(one.wall_seconds + other.wall_seconds, 3),
-        cpu_seconds=round(one.cpu_seconds + other.cpu_seconds, 3),
-        peak_memory_bytes=max(one.peak_memory_bytes, other.peak_memory_bytes),
-        units=units,
+        wall_seconds=round(sum(one.wall_seconds for one in spent), 3),
+        cpu_seconds=round(sum(one.cpu_seconds for one in spent), 3),
+        peak_memory_bytes=max((one.peak_memory_bytes for one in spent), default=0),
+        units=dict(units),
     )
 
 
@@ -85,8 +88,8 @@ class Reel:
         return all(made.is_file(self.folder / file) for _, file in wanted)
 
     async def _run(self, argv: Sequence[str]) -> None:
-        spent = await self.films.run(self.folder, argv, seconds=self.clip.seconds, on_share=lambda _share: None)
-        self.spent = added(self.spent, spent)
+        ran = await self.films.run(self.folder, argv, seconds=self.clip.seconds, on_share=lambda _share: None)
+        self.spent = added(self.spent, ran.spent)
 
     def _nearest(self, number: int) -> str:
         """The file of this number, else of the last one before it, else of the first one."""

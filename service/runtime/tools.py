@@ -7,13 +7,15 @@ from typing import Literal, Protocol
 
 from service.core.boxes import Index
 from service.core.captions import Cue, Word
+from service.core.loudness import Measured
 from service.core.media import Clip, Picture
 from service.core.recipe import Limits
 from service.core.record import Hint, Label, Spent
 from service.core.screening import Traits
 from service.core.sniff import StreamFile
 from service.core.step import ImageFormat
-from service.core.verify import Found
+from service.core.verify import Found, Ran
+from service.core.waveform import Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +99,22 @@ class Films(Protocol):
         :raises Rejected: for what is no such clip, or breaks a limit.
         """
 
-    async def run(
-        self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
-    ) -> Spent:
+    async def run(self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]) -> Ran:
         """Run an ffmpeg command that gives `seconds` of output; `on_share` is told how far it is, 0 to 1.
 
         :raises Rejected: `damaged`, or the limit that it broke.
+        """
+
+    async def loudness(self, path: Path) -> Measured | None:
+        """What a command measured of a sound, by the log that it left; None where there was nothing to measure.
+
+        :raises Rejected: `damaged`, when there is no such log.
+        """
+
+    async def levels(self, path: Path) -> tuple[Pair, ...]:
+        """Lowest and highest sample of each part of a sound, by the log that a command left.
+
+        :raises Rejected: `damaged`, when there is no such log.
         """
 
     async def index(self, path: Path) -> Index:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from service.tables.cells import short
 
+_PERIOD = 60.0  # seconds, by whose pace the time that is left is estimated
 _PLAIN = {"ready", "ignored", "captions"}  # what needs no line of its own
 
 
@@ -16,7 +17,10 @@ class Bars:
 
     def __init__(self, *, total: int, quiet: bool, console: Console) -> None:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-        self._progress = Progress(*columns, TimeElapsedColumn(), console=console, disable=quiet, transient=True)
+        times = (TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn())
+        self._progress = Progress(
+            *columns, *times, console=console, disable=quiet, transient=True, speed_estimate_period=_PERIOD
+        )
         self._all = self._progress.add_task("all files", total=total)
         self._tasks: dict[str, Any] = {}
 

@@ -8,22 +8,29 @@ import re
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
+from service import metrics
 from service.core import boxes, command, gate, joining, media
 from service.core.boxes import Index
+from service.core.complaints import Complaints
 from service.core.gate import Clock
 from service.core.joining import Extent, Source
+from service.core.loudness import Measured
 from service.core.media import Clip, Timeline
 from service.core.outcome import Misconfigured, Reason, Rejected, Unavailable, Unseekable
 from service.core.recipe import Limits
 from service.core.record import Spent
 from service.core.sniff import StreamFile
-from service.core.verify import Found
+from service.core.verify import Found, Ran
+from service.core.waveform import Pair
+from service.metrics import Pace
 from service.runtime import made
 from service.tools import limits as sandbox_limits
+from service.tools import loudness, waveform
 from service.tools.limits import Finished, Usage
 from service.tools.sandbox import Sandbox
 
@@ -37,8 +44,11 @@ _MEMORY = "Cannot allocate memory"
 _WRONG_TOOL = re.compile(
     r"Unknown (?:en|de)coder '|Unrecognized option '|Option [^\n]{0,200}not found|No such filter: '"
 )
+#: With that it may end well all the same: where the last bytes of a file were not written.
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _SIZE = re.compile(r"Picture size ([0-9]{1,10})x([0-9]{1,10}) is invalid")
 _PIXELS = "Its picture has more pixels than are accepted."
+_FRAMES = re.compile(r"frame= *([0-9]{1,18})")
 _CHUNK = 1 << 20  # bytes in memory of a piece
 _MAX_FILE = 200_000_000_000  # bytes; what a file system holds is the caller's to know
 
@@ -82,26 +92,47 @@ class FFmpeg:
             raise _unreadable(finished, clip.sniffed)
         return clock.timeline()
 
-    async def run(
-        self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]
-    ) -> Spent:
+    async def run(self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]) -> Ran:
         """Run an ffmpeg command that gives `seconds` of output; `on_share` is told how far it is, 0 to 1.
+
+        What it met that it could not decode is counted, and no error.
 
         :raises Rejected: `damaged`, or the limit that it broke.
         """
-        progress = command.Progress()
-
-        def read(line: str) -> bool:
-            at = command.progress_seconds(line)
-            if at is not None and seconds > 0:
-                on_share(min(0.99, at / seconds))
-            return progress.advances(line)
-
         wall = max(_LEAST_SECONDS, seconds * _SECONDS_A_SECOND)
-        finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(wall, stall=True), on_line=read)
-        if finished.returncode != 0:
+        complaints = Complaints()
+        with metrics.encodes.begun() as pace:
+            report = _Report(seconds=seconds, on_share=on_share, pace=pace)
+            finished = await self._sandbox.run(
+                argv,
+                cwd=folder,
+                limits=self._limits(wall, stall=True),
+                on_line=report.read,
+                on_error=complaints.read,
+            )
+        if finished.returncode != 0 or _FULL.search(finished.errors):
             raise _failed(finished)
-        return spent(finished.usage)
+        return Ran(
+            spent=spent(finished.usage),
+            errors=complaints.errors,
+            first=complaints.first,
+            frames=report.frames,
+            seconds=report.at,
+        )
+
+    async def loudness(self, path: Path) -> Measured | None:
+        """What a command measured of a sound, by the log that it left; None where there was nothing to measure.
+
+        :raises Rejected: `damaged`, when there is no such log.
+        """
+        return await asyncio.to_thread(loudness.read, path)
+
+    async def levels(self, path: Path) -> tuple[Pair, ...]:
+        """Lowest and highest sample of each part of a sound, by the log that a command left.
+
+        :raises Rejected: `damaged`, when there is no such log.
+        """
+        return await asyncio.to_thread(waveform.read, path)
 
     async def index(self, path: Path) -> Index:
         """The index of a track that was just made.
@@ -127,21 +158,26 @@ class FFmpeg:
         )
         try:
             document = json.loads(finished.stdout)
-            kinds = tuple(sorted(str(stream["codec_type"]) for stream in document["streams"]))
-            return Found(kinds=kinds, duration=float(document["format"]["duration"]))
+            streams = document["streams"]
+            pictures = [int(stream["nb_frames"]) for stream in streams if stream["codec_type"] == "video"]
+            return Found(
+                kinds=tuple(sorted(str(stream["codec_type"]) for stream in streams)),
+                duration=float(document["format"]["duration"]),
+                frames=pictures[0] if pictures else None,
+            )
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Unavailable(f"{name} was made, but can't be read: {finished.errors[-200:].strip()}") from error
 
     async def check_encoders(self, folder: Path) -> None:
-        """Encode a moment of picture and of sound, as every job does.
+        """Do for a moment of picture and of sound what jobs do.
 
         :raises Misconfigured: when ffmpeg can't.
         """
-        for codec, argv in command.trials():
+        for ability, argv in command.trials():
             finished = await self._sandbox.run(argv, cwd=folder, limits=self._limits(_PROBE_SECONDS))
             if finished.returncode != 0:
                 said = finished.errors.strip()[-200:]
-                raise Misconfigured(f"ffmpeg can't encode with {codec}: install a build that has it ({said})")
+                raise Misconfigured(f"ffmpeg can't {ability}: install a build that can ({said})")
 
     async def version(self, folder: Path) -> str:
         """As ffmpeg says it, such as `5.1.9-0+deb12u1`.
@@ -162,6 +198,32 @@ class FFmpeg:
             file_bytes=_MAX_FILE,
             stall_seconds=_STALL_SECONDS if stall else None,
         )
+
+
+@dataclass(kw_only=True)
+class _Report:
+    """What a command tells of itself by `-progress`: how many frames of its first picture, and seconds, it has made."""
+
+    seconds: float
+    on_share: Callable[[float], None]
+    pace: Pace
+    frames: int | None = field(default=None, init=False)
+    at: float | None = field(default=None, init=False)
+    _progress: command.Progress = field(default_factory=command.Progress, init=False)
+
+    def read(self, line: str) -> bool:
+        """One line; whether it tells of any progress."""
+        if found := _FRAMES.fullmatch(line.strip()):
+            self.frames = int(found[1])
+        at = command.progress_seconds(line)
+        if at is not None and at > (self.at or 0.0):
+            self.at = at
+            if self.seconds > 0:
+                self.on_share(min(0.99, at / self.seconds))
+        advances = self._progress.advances(line)
+        if advances:
+            self.pace.at(self.at or 0.0)
+        return advances
 
 
 def spent(usage: Usage) -> Spent:
@@ -260,7 +322,7 @@ def _not_the_file(finished: Finished) -> Exception | None:
 
 
 def _failed(finished: Finished) -> Exception:
-    if "No space left on device" in finished.errors:
+    if _FULL.search(finished.errors):
         return Unavailable("the scratch disk is full")
     if error := _not_the_file(finished):
         return error

@@ -24,6 +24,7 @@ from PIL import (
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
@@ -41,10 +42,11 @@ PLUGINS = (
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )  # imported here, so that a forked child is warm and never looks for others
-FORMATS = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"})
+FORMATS = frozenset({"AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP"})
 SEQUENCES = frozenset({"AVIF", "GIF", "PNG", "WEBP"})  # elsewhere more images are pages, depth maps or burst shots
 MAX_SCANS = 50  # of a JPEG: encoders write about ten, and each is a pass over all pixels, for some 90 bytes of file
 THREADS = 2  # a decoder's own; one job must not take every core from the others

@@ -119,16 +119,18 @@ class Sandbox:
         cwd: Path,
         limits: Limits,
         on_line: Callable[[str], bool | None] | None = None,
+        on_error: Callable[[str], None] | None = None,
         stdout_bytes: int = STDOUT_BYTES,
     ) -> Finished:
         """Run a program in `cwd`; its exit status is the caller's to judge.
 
         With `on_line`, standard output goes there line by line and is not kept; False says that a line is no progress.
+        `on_error` hears every line of standard error, and raises nothing.
         What it raises kills the child and is raised here. Raises Rejected for an exceeded limit, Misconfigured if
         there is no such program or directory. A cancellation kills the child, waits until it is gone, and is raised
         then.
         """
-        child = Child(limits, on_line=on_line, stdout_bytes=stdout_bytes, on_kill=self._on_kill)
+        child = Child(limits, on_line=on_line, on_error=on_error, stdout_bytes=stdout_bytes, on_kill=self._on_kill)
         return await self._supervised(child, self._order({"argv": list(argv)}, cwd, limits))
 
     async def call(

@@ -35,10 +35,12 @@ class Child:
         on_line: Callable[[str], bool | None] | None,
         stdout_bytes: int,
         on_kill: Callable[[str], None],
+        on_error: Callable[[str], None] | None = None,
     ) -> None:
         self._limits = limits
         self._on_kill = on_kill
         self._errors = Tail(ERROR_BYTES)
+        self._complaints = Lines(LINE_BYTES, on_error, _nothing) if on_error else None
         self._kept = Kept(stdout_bytes, self._overflow)
         self._on_line = on_line
         self._lines = Lines(LINE_BYTES, self._read, self._overflow) if on_line else None
@@ -55,7 +57,7 @@ class Child:
         """
         self._pid = newborn.pid
         self._began = self._heard = _now()
-        stdout, stderr = Drain(newborn.stdout, self._hear), Drain(newborn.stderr, self._errors.feed)
+        stdout, stderr = Drain(newborn.stdout, self._hear), Drain(newborn.stderr, self._complain)
         try:
             self._let_go(newborn.gate)
             await _exited(newborn.pid)
@@ -110,6 +112,11 @@ class Child:
         except Exception as error:  # the caller's own, raised to the caller
             self._stop("caller", error)
 
+    def _complain(self, piece: bytes) -> None:
+        self._errors.feed(piece)
+        if self._complaints:
+            self._complaints.feed(piece)
+
     def _read(self, line: str) -> None:
         """A line is progress unless `on_line` says that it is not."""
         if self._on_line and self._on_line(line) is not False:
@@ -154,6 +161,8 @@ class Child:
     def _finished(self, returncode: int, usage: Usage, last_words: str) -> Finished:
         if self._lines and not self._stopped:
             self._lines.end()
+        if self._complaints:
+            self._complaints.end()
         if self._error:
             raise self._error
         if last_words:
@@ -206,6 +215,10 @@ def _last_words(gate: socket.socket) -> str:
         return gate.recv(LINE_BYTES).decode(errors="replace")
     except OSError:
         return ""
+
+
+def _nothing() -> None:
+    """A line of standard error that is too long is two lines."""
 
 
 def _now() -> float:

@@ -116,6 +116,7 @@ def test_hand_made_file_gives_the_whole_index() -> None:
         codec="avc1.64001f",
         timescale=1000,
         priming=Fraction(0),
+        samples=3,
         segments=(
             Fragment(
                 offset=media,
@@ -213,11 +214,6 @@ def _placed(runs: Callable[[int], bytes], tfhd: bytes, version: int = 1) -> byte
             (43, True, 50),
             id="several runs, the first one empty",
         ),
-        pytest.param(
-            _placed(lambda at: full("trun", 0, 0x1, words(0xFFFF_FFFF, at)), TFHD),
-            (40 * 0xFFFF_FFFF, True, 10),
-            id="four thousand million samples without a row",
-        ),
     ],
 )
 def test_samples_take_what_they_lack_from_the_defaults(data: bytes, expected: tuple[int, bool, int]) -> None:
@@ -300,6 +296,28 @@ BAD_ESDS = full("esds", 0, 0, bytes.fromhex("0422000100") + bytes(40))
         (rebuilt(moof(time(0)) + box("mdat", b"1")), "no sample"),
         (rebuilt(moof(time(0), trun((1, 1), offset=0)) + box("mdat", b"1")), "not in its mdat"),
         (rebuilt(moof(time(0), trun((1, 9), offset=999)) + box("mdat", b"1")), "not in its mdat"),
+        (rebuilt(_placed(lambda at: full("trun", 0, 0x1, words(0xFFFF_FFFF, at)), TFHD)), "not in its mdat"),
+        (rebuilt(_placed(lambda at: full("trun", 0, 0x201, words(2, at, 50, 51)), TFHD)), "not in its mdat"),
+        (rebuilt(_placed(lambda at: full("trun", 0, 0x201, words(1, at, 0)), TFHD)), "not in its mdat"),
+        (
+            rebuilt(
+                _placed(
+                    lambda at: (
+                        full("trun", 0, 0x201, words(1, at, 50)) + full("trun", 0, 0x201, words(1, max(8, at) - 8, 9))
+                    ),
+                    TFHD,
+                )
+            ),
+            "not in its mdat",
+        ),
+        (
+            rebuilt(
+                _placed(
+                    lambda at: full("trun", 0, 0x201, words(1, at, 50)) + full("trun", 0, 0x200, words(2, 25, 26)), TFHD
+                )
+            ),
+            "not in its mdat",
+        ),
         (rebuilt(_placed(lambda at: full("trun", 0, 0x301, words(1 << 30, at, 1, 9)), TFHD)), "entries"),
         (rebuilt(_placed(lambda at: full("trun", 0, 0x301, words(1, at)), TFHD)), "too short"),
         (rebuilt(fragment(40, (40, 9)), fragment(40, (40, 9))), "do not rise"),
@@ -370,6 +388,7 @@ def test_fragments_of_real_pictures(tmp_path: Path, rate: str, seconds: str, fra
     assert all((each.duration * Fraction(rate)).denominator == 1 for each in index.segments)
     assert {True} == {each.starts_with_key for each in index.segments}
     assert {2} == {round(each.duration) for each in index.segments[:-1]}
+    assert frames == index.samples
     profile, level = probed(file, "stream=profile,level").strip().split(",")
     assert ("Main", f"avc1.4d40{int(level):02x}") == (profile, index.codec)
 
@@ -384,6 +403,7 @@ def test_fragments_of_real_sound(tmp_path: Path, flags: tuple[str, ...], priming
     index = index_of(file)
     assert ("mp4a.40.2", 48_000, Fraction(priming, 48_000)) == (index.codec, index.timescale, index.priming)
     assert Fraction(480_000 + 1024 - priming, 48_000) == index.duration
+    assert -(-480_000 // 1024) + 1 == index.samples
     assert [Fraction(94 * 1024, 48_000)] * 4 == [each.duration for each in index.segments[:-1]]
 
 

@@ -195,6 +195,19 @@ def test_any_lines(lines: list[str]):
             assert 0 <= timeline.packets <= len(lines)
 
 
+def test_what_an_edit_list_cuts_away_does_not_count():
+    """Packets that are thrown away are neither of the duration nor of the frames: an editor left them before a cut."""
+    lines = [f"0,{at},{at},2,{flags}" for at, flags in ((-4, "KD_"), (-2, "_D_"), (0, "__"), (2, "K_"))]
+    found = heard([*lines, "1,-1,-1,1,_D", "1,0,0,1,K_"])
+    assert (4.0, 2, 4.0, 4.0) == (found.duration, found.packets, found.reach, found.end)
+
+
+def test_each_track_ends_somewhere():
+    """From the beginning of whichever begins first."""
+    found = heard(["0,10,10,2", "1,9,9,1", "0,12,12,2", "1,10,10,1", "7,N/A,N/A,1"])
+    assert ((0, 5.0), (1, 2.0)) == found.ends
+
+
 def test_encrypted_packets_are_refused():
     """ffprobe names the codec below the encryption, but not without saying what it found around it."""
     clock = Clock(limits=RULES.limits, stream=0)
@@ -235,3 +248,25 @@ def timed(reach: float) -> Clip:
 def test_again(media: Media, changed: dict[str, float], expected: Reason | None):
     """What was examined under wider limits is held to those of today, without a look at the file; inclusive too."""
     assert expected == reason(gate.check_again, media, limits(**changed))
+
+
+def test_cadence_of_the_picture():
+    """The packets of the main track tell how its frames follow one another; those of sound say nothing."""
+    lines = ["0,0.0,-0.5,0.25,K_", "1,0.0,0.0,1.0,K_", "0,0.5,-0.25,0.25,__", "0,0.25,0.0,0.25,__", "1,9.0,1.0,1.0,KD"]
+    found = heard(lines, packet_seconds=0.25)
+    assert (1, True, True, True) == (found.keyframes, found.regular, found.closed, found.intact)
+    assert (1, (0,)) == (found.reorder, found.landmarks)
+
+
+@pytest.mark.parametrize("line", ["0,0.25,0.25,0.25,_D_", "0,0.25,0.25,0.25,__C", "0,0.25,0.25,0.25,K__,New Extradata"])
+def test_packets_that_are_not_intact(line: str):
+    """What an edit list hides, what a demuxer knows to be corrupt, and a new set-up of the decoder."""
+    found = heard(["0,0.0,0.0,0.25,K__", line], packet_seconds=0.25)
+    assert not found.intact
+    assert found.regular
+
+
+def test_packets_without_times_have_no_cadence():
+    """AVI has decode times only."""
+    found = heard(["0,N/A,0.0,0.25,K_", "0,N/A,0.25,0.25,__"], packet_seconds=0.25)
+    assert (False, False, ()) == (found.regular, found.closed, found.landmarks)

@@ -68,6 +68,8 @@ def test_phone_held_upright():
             bit_rate=863_528,
             interlaced=False,
             transfer="bt709",
+            progressive=True,
+            starts=0.0,
         ),
         audio=(AudioStream(index=0, codec="aac", channels=1, sample_rate=44_100, language=None, default=True),),
         streams=2,
@@ -354,6 +356,41 @@ def test_no_document_breaks_the_reader(document: dict[str, Any]):
             assert len(message.encode()) < 1000
         case found:
             check(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, True),
+        ({"sample_aspect_ratio": "1:1"}, True),
+        ({"side_data_list": [{"side_data_type": "CPB properties"}]}, True),
+        ({"sample_aspect_ratio": "4:3"}, False),
+        ({"side_data_list": [{"side_data_type": "Display Matrix", "rotation": 0}]}, False),
+        ({"side_data_list": [{"side_data_type": "Frame Cropping"}]}, False),
+        ({"side_data_list": [{}]}, False),
+        ({"tags": {"rotate": "180"}}, False),
+    ],
+)
+def test_upright(changed: dict[str, Any], *, expected: bool):
+    """Stored as it is displayed; what nobody knows may mean that something is to be done."""
+    assert expected == shown(**changed).upright
+
+
+def test_what_a_copy_depends_on():
+    """Profiles have spaces in their names, and nothing is taken for granted."""
+    said = {"profile": "Constrained Baseline", "level": 31, "pix_fmt": "yuv420p", "time_base": "1/90000"}
+    found = shown(**said, field_order="progressive")
+    assert ("Constrained Baseline", 31, "yuv420p") == (found.profile, found.level, found.pixel_format)
+    assert (True, Fraction(1, 90_000), None) == (found.progressive, found.tick, found.starts)
+    unknown = shown(profile="<b>", level=-99, field_order="unknown", time_base="0/0")
+    assert (None, None, False, None) == (unknown.profile, unknown.level, unknown.progressive, unknown.tick)
+
+
+def test_when_the_picture_begins():
+    """From where the file does: players begin there."""
+    late = clip({"format": {"start_time": "1.4"}, "streams": [picture(start_time="1.9")]}).video
+    assert late
+    assert pytest.approx(0.5) == late.starts
 
 
 def check(found: Clip) -> None:

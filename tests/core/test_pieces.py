@@ -146,7 +146,14 @@ def index(seconds: float) -> Index:
     """Of a track that lasts so long."""
     whole = Fragment(offset=0, bytes=1, duration=Fraction(seconds), starts_with_key=True, key_frame_bytes=1)
     return Index(
-        init_bytes=1, sidx_offset=1, sidx_bytes=1, codec="avc1", timescale=1, priming=Fraction(0), segments=(whole,)
+        init_bytes=1,
+        sidx_offset=1,
+        sidx_bytes=1,
+        codec="avc1",
+        timescale=1,
+        priming=Fraction(0),
+        samples=1,
+        segments=(whole,),
     )
 
 

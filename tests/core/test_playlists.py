@@ -45,6 +45,7 @@ def index(*fragments: tuple[str, int], codec: str = "avc1.64001f", priming: str 
         codec=codec,
         timescale=30_000,
         priming=Fraction(priming),
+        samples=len(made),
         segments=tuple(made),
     )
 

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.core import command, plan, recipe, sniff
+from service.core import command, plan, recipe, sniff, verify
 from service.core.media import Clip, Media
 from service.core.outcome import Misconfigured, Reason, Rejected
 from service.core.plan import Assemble, Encode
 from service.core.sniff import StreamFile
+from service.core.verify import Ran
 from service.runtime.desk import Desk
 from service.runtime.examine import Examiner
 from service.tools.ffmpeg import FFmpeg
@@ -212,7 +213,7 @@ async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None
     assert isinstance(encode, Encode)
     assert isinstance(assemble, Assemble)
     shares: list[float] = []
-    spent = await bench.films.run(
+    ran = await bench.films.run(
         bench.folder, command.encode(encode, LIMITS), seconds=clip.seconds, on_share=shares.append
     )
     indexes = {name: await bench.films.index(bench.folder / name) for name in ("120p.mp4", "60p.mp4", "audio.mp4")}
@@ -224,8 +225,11 @@ async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None
         assert (160, 120) == poster.size
     assert shares == sorted(shares)
     assert all(0 <= share < 1 for share in shares)
-    assert spent.cpu_seconds > 0
-    assert spent.peak_memory_bytes > 0
+    assert ran.spent.cpu_seconds > 0
+    assert ran.spent.peak_memory_bytes > 0
+    assert (0, "") == (ran.errors, ran.first)
+    assert indexes["120p.mp4"].samples == indexes["60p.mp4"].samples == ran.frames
+    assert pytest.approx(2.0, abs=0.1) == ran.seconds
 
     remux = command.remux(["120p.mp4", "audio.mp4"], "video.mp4")
     await bench.films.run(bench.folder, remux, seconds=1.0, on_share=lambda _share: None)
@@ -241,6 +245,76 @@ async def test_what_is_no_track_has_no_index(bench: Bench) -> None:
     for name in ("empty.mp4", "missing.mp4"):
         with pytest.raises(Rejected, match="Nothing in it could be decoded"):
             await bench.films.index(bench.folder / name)
+
+
+async def encoded(bench: Bench, file: Path) -> tuple[Clip, Ran]:
+    """A file, and what encoding it tells of it."""
+    clip = await bench.clip(file)
+    encode, *_ = plan.make(clip, RULES, version="v", done=()).groups
+    assert isinstance(encode, Encode)
+    argv = command.encode(encode, LIMITS)
+    return clip, await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
+
+
+async def damage(bench: Bench, file: Path) -> verify.Damage | None:
+    """What encoding a file loses of it."""
+    clip, ran = await encoded(bench, file)
+    return verify.damage(ran, clip)
+
+
+HEALTHY = {
+    "plain.mp4": [*PICTURE, *SOUND, *H264, "-c:a", "aac"],
+    "open.mkv": [*PICTURE, *SOUND, "-c:v", "libx264", "-x264opts", "open-gop=1:keyint=10", "-c:a", "libopus"],
+    "film.avi": [*PICTURE, *SOUND, "-c:v", "mpeg4", "-bf", "2", "-c:a", "mp3"],
+    "film.ts": [*PICTURE, *SOUND, "-c:v", "mpeg2video", "-c:a", "mp2"],
+    "song.flac": [*SOUND, "-c:a", "flac"],
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+async def test_a_healthy_file_has_no_damage(bench: Bench, make: Make, name: str) -> None:
+    """In whatever container."""
+    assert None is await damage(bench, make(name, *HEALTHY[name]))
+
+
+async def test_a_recording_that_was_cut_anywhere_has_no_damage(bench: Bench, make: Make, tmp_path: Path) -> None:
+    """It begins between two keyframes and ends within a frame: of a broadcast nobody expects more."""
+    whole = make("film.ts", *PICTURE, *SOUND, *H264, "-g", "10", "-c:a", "mp2").read_bytes()
+    middle = whole[len(whole) // 4 // 188 * 188 : len(whole) * 3 // 4 // 188 * 188]
+    (tmp_path / "cut.ts").write_bytes(middle)
+    assert None is await damage(bench, tmp_path / "cut.ts")
+
+
+async def test_what_could_not_be_decoded_is_counted(bench: Bench, make: Make, tmp_path: Path) -> None:
+    """ffmpeg ends well: bytes in the middle of the picture are noise, and the track lasts as long as ever."""
+    film = bytearray(make("plain.mp4", *PICTURE, *SOUND, *H264, "-g", "10", "-c:a", "aac").read_bytes())
+    begin, end = film.index(b"mdat"), film.index(b"moov")
+    middle = (begin + end) // 2
+    film[middle : middle + 3000] = bytes(range(250)) * 12
+    (tmp_path / "noise.mp4").write_bytes(film)
+    clip, ran = await encoded(bench, tmp_path / "noise.mp4")
+    assert pytest.approx(clip.seconds, abs=0.1) == float((await bench.films.index(bench.folder / "120p.mp4")).duration)
+    assert 1 <= ran.errors < 200
+    assert ran.first.startswith(("h264: ", "aac: ", "Invalid NAL unit", "missing picture"))
+    assert verify.damage(ran, clip)
+
+
+async def test_a_recording_that_was_interrupted_is_damaged(bench: Bench, make: Make, tmp_path: Path) -> None:
+    """A browser's recording does not say how long it should be: only the demuxer notices that it ends too early."""
+    live = ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-f", "webm", "-live", "1"]
+    whole = make("recorded.webm", *PICTURE, *SOUND, *live, stdout=True).read_bytes()
+    (tmp_path / "interrupted.webm").write_bytes(whole[: len(whole) * 9 // 10])
+    found = await damage(bench, tmp_path / "interrupted.webm")
+    assert verify.Damage(errors=1, first="matroska: File ended prematurely") == found
+
+
+async def test_what_an_edit_list_cuts_away_is_not_missed(bench: Bench, make: Make) -> None:
+    """A phone trims a film by telling players where to begin: the rest is still in the file, and never shown."""
+    whole = make("plain.mp4", *PICTURE, *SOUND, *H264, "-g", "250", "-c:a", "aac")
+    clip, ran = await encoded(bench, make("trimmed.mp4", "-ss", "1.4", "-i", str(whole), "-c", "copy"))
+    assert clip.timeline
+    assert (pytest.approx(0.6, abs=0.05), 15) == (clip.seconds, clip.timeline.packets)
+    assert (15, 0) == (ran.frames, ran.errors)
 
 
 BOMB = [*("-f", "lavfi", "-i", "color=size=64x64:rate=1:duration=3", "-vf", "setpts=N*333333/TB")]

@@ -113,7 +113,7 @@ async def test_what_was_made_is_read_back(films: FFmpeg, film: Path, tmp_path: P
     """Kinds of streams and duration; what is no MP4 was made wrong."""
     shutil.copyfile(film, tmp_path / "video.mp4")
     found = await films.inspect(tmp_path, "video.mp4")
-    assert (("audio", "video"), pytest.approx(3.0, abs=0.1)) == (found.kinds, found.duration)
+    assert (("audio", "video"), pytest.approx(3.0, abs=0.1), 75) == (found.kinds, found.duration, found.frames)
     (tmp_path / "audio.m4a").write_bytes(b"nothing")
     with pytest.raises(Unavailable, match=r"audio\.m4a"):
         await films.inspect(tmp_path, "audio.m4a")
@@ -131,6 +131,17 @@ async def test_an_ffmpeg_without_encoders_is_misconfigured(tmp_path: Path) -> No
     async with Sandbox(path=f"{tmp_path}:/usr/bin:/bin") as sandbox:
         with pytest.raises(Misconfigured, match="libx264"):
             await FFmpeg(sandbox, memory_bytes=1 << 30).check_encoders(tmp_path)
+
+
+@pytest.mark.parametrize("returncode", [0, 1])
+async def test_a_full_disk_is_not_the_fault_of_the_file(tmp_path: Path, returncode: int) -> None:
+    """ffmpeg 5.1 ends well although the end of a file was not written; an upload must not be refused for that."""
+    said = "Error closing file 60p.mp4: No space left on device"
+    (tmp_path / "ffmpeg").write_text(f"#!/bin/sh\necho '{said}' >&2; exit {returncode}\n")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    async with Sandbox(path=f"{tmp_path}:/usr/bin:/bin") as sandbox:
+        with pytest.raises(Unavailable, match="scratch disk is full"):
+            await FFmpeg(sandbox, memory_bytes=1 << 30).run(tmp_path, ["ffmpeg"], seconds=1, on_share=print)
 
 
 @pytest.mark.parametrize("progress", [True, False])

@@ -252,6 +252,15 @@ async def test_a_flood_of_errors_is_counted_and_its_end_kept(bench: Bench) -> No
     assert (finished.returncode, finished.error_lines, len(finished.errors)) == (0, 1_500_000, 64 * 1024)
 
 
+async def test_each_error_may_be_heard(bench: Bench) -> None:
+    """Lines of standard error, a last one without a newline, too; a longer one than is kept is several."""
+    heard: list[str] = []
+    script = r"printf 'one\n%0200000d\nlast' 0 >&2"
+    finished = await bench.run("sh", "-c", script, on_error=heard.append)
+    assert (0, "one", "last") == (finished.returncode, heard[0], heard[-1])
+    assert all(len(line) <= 128 * 1024 for line in heard)
+
+
 @pytest.mark.parametrize("stub", ["leave_one_behind", "leave_a_daemon_behind", "leave_thirty_behind"])
 async def test_what_a_program_leaves_behind_is_ended(loose: Bench, stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that hold the pipes of a program that has ended are found and killed, not waited for."""
