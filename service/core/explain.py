@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from service.core import spend
+from service.core import pieces, spend
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import Reason
-from service.core.plan import Plan
+from service.core.plan import Adopt, Assemble, Group, Join, Plan
 from service.core.recipe import Prices
 from service.core.step import (
     Package,
+    Piece,
     Placeholder,
     Poster,
     Preview,
@@ -115,11 +116,25 @@ def cpu_seconds(step: Step, media: Media) -> float:
             frames = media.frames if step.animated else 1
             return step.width * step.height * frames / _PICTURE_PIXELS_A_SECOND[step.format]
         case Rendition(), Clip():
-            pixels = step.width * step.height * _rate(step) * media.seconds
-            return pixels / _PIXELS_A_SECOND.get(step.preset, _SLOW_PRESET)
+            return _encoding(step, media.seconds)
+        case Piece(), Clip():
+            lasts = float(pieces.lasts(step) or pieces.SECONDS)
+            return sum(_encoding(rung, lasts) for rung in step.rungs)
         case Sound(), Clip():
             return media.seconds / _SOUND_SECONDS_A_SECOND
     return 0.0
+
+
+def _encoding(step: Rendition, seconds: float) -> float:
+    pixels = step.width * step.height * _rate(step) * seconds
+    return pixels / _PIXELS_A_SECOND.get(step.preset, _SLOW_PRESET)
+
+
+def weight(group: Group, media: Media) -> float:
+    """How much of the work a group is, beside others of the same plan: CPU seconds, and one for all that is no work."""
+    if isinstance(group, Assemble | Join | Adopt):
+        return 1.0
+    return 1.0 + sum(cpu_seconds(named.step, media) for named in group.steps)
 
 
 def cost(plan: Plan, media: Media, prices: Prices, *, screen: Screen | None = None) -> Estimate:

@@ -50,7 +50,7 @@ class Source(Document):
 
 
 class Serving(Document):
-    """What a page may show now; `duration` in seconds."""
+    """What a page may show now; `duration` in seconds. `damaged`: parts of the source could not be decoded."""
 
     kind: Kind
     width: int | None = None
@@ -59,16 +59,18 @@ class Serving(Document):
     products: tuple[Product, ...]
     placeholder: Hint | None = None
     captions: CaptionState = "none"
+    damaged: bool = False
     html: str
 
 
 class Manifest(Document):
-    """`media/<name>/manifest.json`. Each write is one `revision` further."""
+    """`media/<name>/manifest.json`. Each write is one `revision` further; `eta_seconds` count from `updated_at`."""
 
     media_worker: Literal[1] = 1
     status: Status
     reason: Why | None = None
     percent: int | None = None
+    eta_seconds: int | None = None
     started_at: datetime | None = None
     revision: int
     updated_at: datetime
@@ -77,10 +79,17 @@ class Manifest(Document):
 
 
 def processing(
-    before: Manifest | None, source: Source, *, percent: int, started_at: datetime, now: datetime
+    before: Manifest | None,
+    source: Source,
+    *,
+    percent: int,
+    eta_seconds: int | None,
+    started_at: datetime,
+    now: datetime,
 ) -> Manifest:
     """A version that is under way; what was served before still is."""
-    return _next(before, source, now, status=Status.PROCESSING, percent=percent, started_at=started_at)
+    far = {"percent": percent, "eta_seconds": eta_seconds, "started_at": started_at}
+    return _next(before, source, now, status=Status.PROCESSING, **far)
 
 
 def ready(before: Manifest | None, source: Source, serving: Serving, *, now: datetime) -> Manifest:
@@ -176,6 +185,7 @@ def serve(
         products=products,
         placeholder=hint,
         captions="pending" if pending else _captions(products),
+        damaged=any(step.damaged for _, step in chosen),
         html=markup.write(kind, products, width=width, height=height) if products else "",  # blocked: nothing is made
     )
 

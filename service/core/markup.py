@@ -16,10 +16,12 @@ def write(kind: Kind, products: Sequence[Product], *, width: int | None, height:
             posters = [p for p in products if p.role is Role.POSTER and p.content_type == "image/jpeg"]
             poster = f' poster="{escape(posters[0].url)}"' if posters else ""
             size = f' width="{width}" height="{height}"'
-            inner = _sources(products) + _tracks(products)
-            return f'<video controls playsinline preload="metadata" crossorigin{poster}{size}>{inner}</video>'
+            inner = _sources(products) + _tracks(products) + _thumbnails(products)
+            tag = f'<video controls playsinline preload="metadata" crossorigin{poster}{size}{_stream(products)}>'
+            return f"{tag}{inner}</video>"
         case "audio":
-            return f'<audio controls preload="metadata" crossorigin>{_sources(products)}</audio>'
+            tag = f'<audio controls preload="metadata" crossorigin{_stream(products)}>'
+            return f"{tag}{_sources(products)}</audio>"
 
 
 _SOURCE_ROLES = (Role.HLS, Role.PROGRESSIVE, Role.AUDIO)
@@ -29,6 +31,17 @@ def _sources(products: Sequence[Product]) -> str:
     """HLS first: a browser that plays it natively takes it, every other one goes on to the plain file."""
     ordered = [p for role in _SOURCE_ROLES for p in products if p.role is role]
     return "".join(f'<source src="{escape(p.url)}" type="{escape(p.content_type)}">' for p in ordered)
+
+
+def _stream(products: Sequence[Product]) -> str:
+    """For a page with hls.js: what to load where the browser plays no HLS by itself, instead of the plain file."""
+    return "".join(f' data-hls="{escape(p.url)}"' for p in products if p.role is Role.HLS)
+
+
+def _thumbnails(products: Sequence[Product]) -> str:
+    """Small frames for the seek bar, by the name that players look for; browsers by themselves load none."""
+    boards = (p for p in products if p.role is Role.STORYBOARD)
+    return "".join(f'<track kind="metadata" label="thumbnails" src="{escape(p.url)}">' for p in boards)
 
 
 def _tracks(products: Sequence[Product]) -> str:

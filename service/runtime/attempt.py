@@ -10,7 +10,7 @@ from service.core.media import Media
 from service.core.places import Places
 from service.core.plan import Listen
 from service.core.recipe import Rules
-from service.core.record import Captioned, Cost, Moderated, Outcome, Record, Spent
+from service.core.record import Captioned, Cost, Damaged, Moderated, Outcome, Record, Spent
 from service.logs import log
 from service.runtime.lease import Message
 from service.runtime.ports import Head
@@ -75,6 +75,7 @@ class Result:
     made: tuple[str, ...]
     reused: tuple[str, ...]
     captions: Captioned | None
+    damaged: Damaged | None
     cost: Cost
     later: Listen | None
 

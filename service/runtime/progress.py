@@ -90,7 +90,14 @@ async def announce(page: Page, source: manifest.Source, progress: Progress) -> N
         if progress.percent != told:
             told = progress.percent
             now = datetime.now(UTC)
-            following = partial(manifest.processing, source=source, percent=told, started_at=started, now=now)
+            following = partial(
+                manifest.processing,
+                source=source,
+                percent=told,
+                eta_seconds=progress.eta_seconds,
+                started_at=started,
+                now=now,
+            )
             try:
                 await _tell(page, source, following)
             except Transient as error:

@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from service.core import gate, manifest, plan, spend
-from service.core.media import Media
+from service.core import explain, gate, manifest, plan, spend, verify
+from service.core.media import Clip, Media
 from service.core.outcome import Unseekable
 from service.core.plan import Beside, Plan
+from service.core.recipe import Rules
 from service.core.record import Captioned, Cost, Moderated
 from service.core.step import Piece
 from service.logs import log
@@ -123,7 +125,7 @@ class Trials:
         """Plan, do the first group, and plan again: what it found may change the rest."""
         if trial.beside is None:
             trial.beside = await surroundings.look(self.uploads, trial.attempt.head, media)
-        ledger, rules, finished = trial.ledger, trial.attempt.rules, 0
+        ledger, rules, finished = trial.ledger, trial.attempt.rules, 0.0
         while True:
             planned = plan.make(
                 media, rules, version=ledger.version, done=ledger.steps, beside=trial.beside, whole=trial.whole
@@ -132,17 +134,21 @@ class Trials:
             if not planned.groups:
                 await ledger.retire({digest for digest, done in ledger.steps.items() if done.kind == Piece.__name__})
                 return planned
-            share = progress.part(finished, finished + len(planned.groups))
+            now, *rest = (explain.weight(group, media) for group in planned.groups)
+            whole = finished + now + sum(rest)
+            share = progress.between(finished / whole, (finished + now) / whole)
             try:
                 await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
             except Unseekable as error:
                 log.warning("worked_on_as_a_whole", because=str(error))
                 trial.whole = True
-            finished += 1
+            finished += now
 
     def _result(self, trial: Trial, media: Media, moderation: Moderated, planned: Plan) -> Result:
         attempt, ledger = trial.attempt, trial.ledger
         wanted = {named.digest: at for at, named in enumerate(planned.steps)}
+        damaged = verify.worst(ledger.steps[digest].damaged for digest in wanted if digest in ledger.steps)
+        verify.check_damage(damaged, _policy(media, attempt.rules))
         allowed = moderation.says == "allow"
         serving = manifest.serve(
             media,
@@ -160,9 +166,14 @@ class Trials:
             made=tuple(ledger.made),
             reused=tuple(digest for digest in wanted if digest in ledger.steps and digest not in ledger.made),
             captions=_captioned(ledger, wanted),
+            damaged=damaged,
             cost=_cost(trial),
             later=planned.later if allowed else None,
         )
+
+
+def _policy(media: Media, rules: Rules) -> Literal["publish", "reject"]:
+    return rules.audio.damaged if isinstance(media, Clip) and not media.video else rules.video.damaged
 
 
 def _bought(ledger: Ledger) -> dict[str, float]:

@@ -59,6 +59,7 @@ def _of_outcome(outcome: Outcome, found: Manifest | None) -> Rows:
         rows.append(("moderation", "\n".join(lines)))
         rows += [("looked at", told)] if (told := words.coverage(said)) else []
     state = found.serving.captions if found and found.serving else "none"
+    rows += [("damaged", words.damage(outcome.damaged))] if outcome.damaged else []
     rows += [("captions", told)] if (told := words.captions(outcome.captions, state)) else []
     rows += [("cost", words.cost(outcome.cost))] if outcome.cost else []
     return rows + [("failure", f"{failure.at:%Y-%m-%d %H:%M:%S} {failure.error}") for failure in outcome.failures]

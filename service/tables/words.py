@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from service.core.record import Because, Captioned, Cost, Moderated
+from service.core.record import Because, Captioned, Cost, Damaged, Moderated
 
 _UNITS = {"rekognition_image": "image(s) by Rekognition", "transcribe_minute": "minute(s) by Transcribe"}
 _SKIPPED = {"small": "it is too small for any provider", "nothing_to_see": "there is nothing to see in it"}
@@ -78,6 +78,13 @@ def coverage(found: Moderated) -> str | None:
     gap = f", at most {found.gap:.4g} s that no frame stands for" if found.gap else ""
     ended = "" if found.complete or found.planned == 1 else "; what was seen in some made the rest needless"
     return f"{found.planned} frame(s){alike}{gap}{ended}"
+
+
+def damage(found: Damaged) -> str:
+    """What of the source could not be decoded; what can be is published all the same."""
+    parts = f"{found.errors:,} part{'s' if found.errors > 1 else ''} could not be decoded ({found.first})"
+    sound = f"{found.missing:.1f} s of sound are missing"
+    return ", ".join(said for said, by in ((parts, found.errors), (sound, found.missing)) if by)
 
 
 def captions(found: Captioned | None, state: str) -> str | None:

@@ -39,7 +39,7 @@ Step = Callable[[Manifest | None, Source, datetime], Manifest]
 
 def processing(before: Manifest | None, source: Source, now: datetime) -> Manifest:
     """Under way."""
-    return manifest.processing(before, source, percent=40, started_at=NOON, now=now)
+    return manifest.processing(before, source, percent=40, eta_seconds=90, started_at=NOON, now=now)
 
 
 def ready(before: Manifest | None, source: Source, now: datetime) -> Manifest:
@@ -83,6 +83,7 @@ def test_first_is_processing():
         "status": "processing",
         "reason": None,
         "percent": 40,
+        "eta_seconds": 90,
         "started_at": "2026-11-23T12:00:00Z",
         "revision": 1,
         "updated_at": "2026-11-23T12:00:00Z",

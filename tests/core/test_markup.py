@@ -27,6 +27,7 @@ SOUND = product(Role.AUDIO, "/v/audio.m4a", "audio/mp4")
 POSTERS = [
     product(Role.POSTER, "/v/poster.webp", "image/webp", 1280, 720),
     product(Role.POSTER, "/v/poster.jpg", "image/jpeg", 1280, 720),
+    product(Role.POSTER, "/v/poster-640.jpg", "image/jpeg", 640, 360),
 ]
 
 
@@ -56,13 +57,15 @@ def test_picture_in_one_format():
 
 
 def test_video():
-    """HLS for whoever plays it, the plain file for all others, a JPEG before both."""
+    """HLS for whoever plays it or has hls.js, the plain file for all others, a JPEG before both, thumbnails to scrub."""
     expected = (
-        '<video controls playsinline preload="metadata" crossorigin poster="/v/poster.jpg" width="1920" height="1080">'
+        '<video controls playsinline preload="metadata" crossorigin poster="/v/poster.jpg" width="1920" height="1080" '
+        'data-hls="/v/index.m3u8">'
         '<source src="/v/index.m3u8" type="application/vnd.apple.mpegurl"><source src="/v/video.mp4" type="video/mp4">'
-        "</video>"
+        '<track kind="metadata" label="thumbnails" src="/v/storyboard.vtt"></video>'
     )
-    assert expected == markup.write("video", [*POSTERS, PLAIN, HLS, DASH], width=1920, height=1080)
+    board = product(Role.STORYBOARD, "/v/storyboard.vtt", "text/vtt")
+    assert expected == markup.write("video", [*POSTERS, PLAIN, HLS, DASH, board], width=1920, height=1080)
 
 
 def captions(url: str, language: str | None, *, machine: bool, content_type: str = "text/vtt") -> Product:
@@ -103,7 +106,7 @@ def test_video_without_a_jpeg():
 def test_audio():
     """The same for sound."""
     expected = (
-        '<audio controls preload="metadata" crossorigin><source src="/v/index.m3u8" '
+        '<audio controls preload="metadata" crossorigin data-hls="/v/index.m3u8"><source src="/v/index.m3u8" '
         'type="application/vnd.apple.mpegurl"><source src="/v/audio.m4a" type="audio/mp4"></audio>'
     )
     assert expected == markup.write("audio", [SOUND, HLS, DASH], width=None, height=None)
