@@ -6,6 +6,7 @@ Every call to a fake goes over a `Wire`, where tests count calls, hold them, fai
 import asyncio
 import hashlib
 import json
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -16,17 +17,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from service.core import sniff, webvtt
+from service.core import loudness, posters, sniff, storyboard, waveform, webvtt
 from service.core.boxes import Fragment, Index
 from service.core.captions import Cue, Word
 from service.core.job import Job, Later
-from service.core.media import AudioStream, Clip, Picture, Timeline, VideoStream
+from service.core.loudness import Measured
+from service.core.media import AudioStream, Clip, Picture, TextStream, Timeline, VideoStream
 from service.core.outcome import Conflict, LeaseLost, Reason, Rejected, Superseded, Unavailable
 from service.core.recipe import Limits
 from service.core.record import Hint, Label, Spent
 from service.core.screening import Traits
 from service.core.sniff import StreamFile
 from service.core.verify import Found, Ran
+from service.core.waveform import Pair
 from service.runtime.lease import Message
 from service.runtime.ports import Head, Look, Sibling, Stored, anything
 from service.runtime.tools import Declined, Drawn, Heard, Page, Pending, Seen, Shown, Speech, Target
@@ -386,7 +389,11 @@ class FakePipeline:
 
 _JPEG, _MATROSKA = b"\xff\xd8\xff", b"\x1aE\xdf\xa3"
 _SPENT = Spent(wall_seconds=0.1, cpu_seconds=0.1, peak_memory_bytes=1)
-_MADE = re.compile(r"[\w%-]+\.(mp4|m4a|png|jpg|flac|s16le)")  # what a file that ffmpeg is to write is called
+_MADE = re.compile(r"[\w%-]+\.(mp4|m4a|ppm|jpg|webp|flac|s16le)")  # what a file that ffmpeg is to write is called
+_LOG = re.compile(r"ametadata=file=([\w.-]+):mode=print")
+_TILES = re.compile(r"trim=end_frame=([0-9]+)\[\w+\];\[\w+\]tile=([0-9]+)x([0-9]+)")
+_PEAK = 0.355  # of full scale, in every sound: -9.0 dBTP
+_PAIRS = ((-0.5, 0.25), (-0.25, 0.5))  # of every waveform
 
 
 def photo(*, width: int = 900, height: int = 600, fault: str = "", note: str = "") -> bytes:
@@ -394,10 +401,28 @@ def photo(*, width: int = 900, height: int = 600, fault: str = "", note: str = "
     return _JPEG + json.dumps({"width": width, "height": height, "fault": fault, "note": note}).encode()
 
 
-def film(*, width: int = 640, height: int = 360, seconds: float = 4, fault: str = "", note: str = "") -> bytes:
-    """An upload that the fake tools take for a Matroska file with sound; no `width` for sound alone."""
+def film(
+    *,
+    width: int = 640,
+    height: int = 360,
+    seconds: float = 4,
+    fault: str = "",
+    note: str = "",
+    loudness: Sequence[float | None] = (-23.0,),
+    heard: float | None = None,
+    shown: int | None = None,
+    errors: int = 0,
+    texts: Sequence[tuple[str | None, str]] = (),
+) -> bytes:
+    """An upload that the fake tools take for a Matroska file; no `width` for sound alone.
+
+    It has a sound track for each `loudness` in LUFS, None for silence, of which `heard` seconds can be decoded. Only
+    `shown` different frames are found where a poster is looked for, and each decode meets so many `errors`. Each of
+    `texts` is a track of subtitles: its language and what is taken out of it, "" for one that can't be decoded.
+    """
     said = {"width": width, "height": height, "seconds": seconds, "fault": fault, "note": note}
-    return _MATROSKA + json.dumps(said).encode()
+    more = {"loudness": list(loudness), "heard": heard, "shown": shown, "errors": errors, "texts": list(texts)}
+    return _MATROSKA + json.dumps(said | more).encode()
 
 
 def unlike(page: Page) -> Traits:
@@ -433,7 +458,7 @@ class FakePictures:
         """A line of text for each target."""
         async with self.wire.call("draw", " ".join(target.file for target in targets)):
             drawn = (folder / source).read_bytes()
-            if source == "in":
+            if source in {"in", "cover"}:
                 _fail(_said(folder / source, _JPEG))
             for target in targets:
                 text = f"{target.format} {target.width}x{target.height} q{target.quality} of {_etag(drawn)}"
@@ -527,9 +552,10 @@ class FakeReader:
 
 @dataclass(kw_only=True)
 class FakeFilms:
-    """Encodes files of a few bytes, which say how long they last."""
+    """Encodes files of a few bytes, which say how long they last; `commands` are those that were run."""
 
     wire: Wire = field(default_factory=Wire)
+    commands: list[list[str]] = field(default_factory=list)
 
     async def probe(self, folder: Path, sniffed: StreamFile, size: int, limits: Limits) -> Clip:
         """What the upload says of itself."""
@@ -538,24 +564,46 @@ class FakeFilms:
             return _clip(said, sniffed, size)
 
     async def run(self, folder: Path, argv: Sequence[str], *, seconds: float, on_share: Callable[[float], None]) -> Ran:
-        """A file for each output that the command names."""
+        """A file for each output that the command names, and each log that its graphs name."""
         made = [name for word in argv if _MADE.fullmatch(word) for name in _numbered(word, argv)]
+        logs = [name for word in argv for name in _LOG.findall(word)]
         async with self.wire.call("run", " ".join(made)):
+            self.commands.append(list(argv))
             on_share(0.5)
             sources = [word.removeprefix("file:") for word in argv if word.startswith("file:")]
             read = [(folder / name).read_bytes() for name in sources]
-            if set(sources) == {"in"}:
-                _fail(_said(folder / "in", _MATROSKA))
-            for name in made:
-                _write_track(folder / name, seconds, [_etag(body) for body in read])
-            return Ran(spent=_SPENT)
+            said = _said(folder / "in", _MATROSKA) if set(sources) == {"in"} else None
+            if said:
+                _fail(said)
+                _write_texts(folder, argv, said)
+                for name in logs:
+                    (folder / name).write_text(_log(name, said))
+            for name in _found(made, said):
+                _write_made(folder / name, _lasting(name, said, seconds), [_etag(body) for body in read])
+            errors = said["errors"] if said else 0
+            return Ran(spent=_SPENT, errors=errors, first="h264: concealing errors" if errors else "")
+
+    async def loudness(self, path: Path) -> Measured | None:
+        """What the log says."""
+        async with self.wire.call("loudness", path.name):
+            return loudness.parse(_logged(path))
+
+    async def levels(self, path: Path) -> tuple[Pair, ...]:
+        """What the log says."""
+        async with self.wire.call("levels", path.name):
+            return waveform.parse(_logged(path))
+
+    async def faults(self, path: Path, index: Index, clip: Clip, *, max_bit_rate: int) -> tuple[str, ...]:
+        """None: whether it complies, the upload says."""
+        async with self.wire.call("faults", path.name):
+            return ()
 
     async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
         """As long as its pieces together."""
         async with self.wire.call("join", target):
             read = [(folder / name).read_bytes() for name in names]
             seconds = sum(json.loads(body)["seconds"] for body in read)
-            _write_track(folder / target, seconds, [_etag(body) for body in read])
+            _write_made(folder / target, seconds, [_etag(body) for body in read])
             for name in names:
                 (folder / name).unlink()
 
@@ -569,12 +617,55 @@ class FakeFilms:
         """Fragments of two seconds."""
         async with self.wire.call("index", path.name):
             lengths = _lengths(json.loads(path.read_text())["seconds"])
-            return _index(lengths, codec="mp4a.40.2" if path.name == "audio.mp4" else "avc1.64001f")
+            return _index(lengths, codec="mp4a.40.2" if _is_sound(path.name) else "avc1.64001f")
 
 
 def _numbered(name: str, argv: Sequence[str]) -> list[str]:
-    """The files that ffmpeg writes by this name: as many as it may, where it is a pattern."""
-    return [name % n for n in range(1, int(argv[argv.index("-frames:v") + 1]) + 1)] if "%" in name else [name]
+    """The files that ffmpeg writes by this name: as many as its graph gives, or as it may, where it is a pattern."""
+    if "%" not in name:
+        return [name]
+    graphs = " ".join(argv)
+    if name == posters.CANDIDATES:
+        count = 1 + graphs.count("lt(prev_t")  # the first frame, and one for each time
+    elif name == storyboard.SHEETS:
+        ((tiles, columns, rows),) = _TILES.findall(graphs)
+        count = math.ceil(int(tiles) / (int(columns) * int(rows)))
+    else:
+        count = int(argv[argv.index("-frames:v") + 1])
+    return [name % number for number in range(1, count + 1)]
+
+
+def _found(made: Sequence[str], said: dict[str, Any] | None) -> list[str]:
+    """Fewer candidates for a poster where times fall between two frames."""
+    shown = said["shown"] if said else None
+    missing = {posters.CANDIDATES % number for number in range(shown + 1, 100)} if shown is not None else set[str]()
+    return [name for name in made if name not in missing]
+
+
+def _lasting(name: str, said: dict[str, Any] | None, seconds: float) -> float:
+    """How long a file lasts: a sound may end before the picture does."""
+    return float(said["heard"]) if said and said["heard"] is not None and _is_sound(name) else seconds
+
+
+def _is_sound(name: str) -> bool:
+    return name.startswith("audio")
+
+
+def _log(name: str, said: dict[str, Any]) -> str:
+    """What ffmpeg's `ametadata` prints about a sound track, as far as somebody reads it."""
+    track, _, kind = name.removesuffix(".txt").partition(".")
+    if kind == "levels":
+        said_of = (("Min_level", low, "Max_level", high) for low, high in _PAIRS)
+        return "".join("lavfi.astats.Overall.{}={}\nlavfi.astats.Overall.{}={}\n".format(*one) for one in said_of)
+    level = said["loudness"][int(track.partition("-")[2] or 0)]
+    integrated, peak = (-70.0, 0.0) if level is None else (level, _PEAK)
+    return f"lavfi.r128.I={integrated:.3f}\nlavfi.r128.true_peak={peak:.3f}\n"
+
+
+def _logged(path: Path) -> str:
+    if not path.is_file():
+        raise Rejected(Reason.DAMAGED, "Decoding it left something else than the files that were to be made.")
+    return path.read_text()
 
 
 def _said(path: Path, magic: bytes) -> dict[str, Any]:
@@ -601,26 +692,50 @@ def _clip(said: dict[str, Any], sniffed: StreamFile, size: int) -> Clip:
         interlaced=False,
         transfer=None,
     )
-    sound = AudioStream(index=1, codec="aac", channels=2, sample_rate=48_000, language=None, default=True)
-    seconds = said["seconds"]
+    sounds = tuple(
+        AudioStream(index=index, codec="aac", channels=2, sample_rate=48_000, language=None, default=True)
+        for index in range(1, 1 + len(said["loudness"]))
+    )
+    texts = tuple(
+        TextStream(index=index, codec="subrip", language=language, title=None, default=False, forced=False)
+        for index, (language, _) in enumerate(said["texts"], 1 + len(sounds))
+    )
+    seconds, tracks = float(said["seconds"]), (picture, *sounds) if said["width"] else sounds
     return Clip(
         container="matroska,webm",
         size=size,
         duration=seconds,
         bit_rate=None,
         video=picture if said["width"] else None,
-        audio=(sound,),
-        streams=2,
+        audio=sounds,
+        streams=len(tracks),
         probe_score=100,
         sniffed=sniffed,
-        timeline=Timeline(duration=seconds, packets=int(seconds * 25), longest_gap=0.04, reach=seconds),
+        texts=texts,
+        timeline=Timeline(
+            duration=seconds,
+            packets=int(seconds * 25),
+            longest_gap=0.04,
+            reach=seconds,
+            ends=tuple((stream.index, seconds) for stream in tracks),
+        ),
     )
 
 
-def _write_track(path: Path, seconds: float, of: Sequence[str]) -> None:
-    """A file that has all the bytes that its index speaks of."""
+def _write_texts(folder: Path, argv: Sequence[str], said: dict[str, Any]) -> None:
+    first = 1 + len(said["loudness"])
+    for name in (word for word in argv if re.fullmatch(r"text-[0-9]+\.vtt", word)):
+        text = said["texts"][int(name[5:-4]) - first][1]
+        if not text:
+            raise Rejected(Reason.DAMAGED, "It was made to be refused.")
+        (folder / name).write_text(text)
+
+
+def _write_made(path: Path, seconds: float, of: Sequence[str]) -> None:
+    """A track has all the bytes that its index speaks of."""
     said = json.dumps({"name": path.name, "seconds": seconds, "of": of})
-    path.write_text(said.ljust(800 + 1000 * len(_lengths(seconds))))
+    length = 800 + 1000 * len(_lengths(seconds)) if path.suffix in {".mp4", ".m4a"} else 0
+    path.write_text(said.ljust(length))
 
 
 def _lengths(seconds: float) -> list[Fraction]:

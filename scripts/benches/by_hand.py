@@ -58,7 +58,7 @@ def one_command(task: Task) -> list[str]:
     """All rungs and the sound with one decode: split, then a scaler and an encoder for each."""
     legs = range(len(task.rungs))
     split = f"{read(task)},split={len(task.rungs)}{''.join(f'[s{at}]' for at in legs)}"
-    scales = [f"[s{at}]{scaled(rung)}[v{at}]" for at, rung in enumerate(task.rungs)]
+    scales = [f"[s{at}]{scaled(task, rung)}[v{at}]" for at, rung in enumerate(task.rungs)]
     argv = [*_begun(task), "-filter_complex", ";".join([split, *scales])]
     for at, rung in enumerate(task.rungs):
         argv += ["-map", f"[v{at}]", *_x264(rung)]
@@ -68,7 +68,7 @@ def one_command(task: Task) -> list[str]:
 def a_command_each(task: Task) -> list[list[str]]:
     """A decode and a command a rung, and one more for the sound: to be run one after the other."""
     argvs = [
-        [*_begun(task), "-filter_complex", f"{read(task)},{scaled(rung)}[v]", "-map", "[v]", *_x264(rung)]
+        [*_begun(task), "-filter_complex", f"{read(task)},{scaled(task, rung)}[v]", "-map", "[v]", *_x264(rung)]
         for rung in task.rungs
     ]
     return [*argvs, [*_begun(task), *_aac(task.sound)]] if task.sound else argvs
@@ -91,15 +91,28 @@ def read(task: Task) -> str:
     return f"[0:{video.index}]{woven}fps={task.rungs[0].frame_rate}:start_time=0:eof_action=pass"
 
 
-def scaled(rung: Rung) -> str:
-    """To a rung's size, in square pixels and 4:2:0."""
-    return f"scale={rung.width}:{rung.height}:flags=bicubic,setsar=1,format=yuv420p"
+def scaled(task: Task, rung: Rung) -> str:
+    """To a rung's size, in square pixels and 4:2:0, in BT.709 of limited range, and said to be so."""
+    size = f"scale={rung.width}:{rung.height}:flags=bicubic+accurate_rnd"
+    tagged = "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+    return f"{size}{_came_in(task.clip)}:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p,{tagged}"
+
+
+def _came_in(clip: Clip) -> str:
+    """What a scaler is told of the source's colours, in its own words; RGB needs no telling."""
+    video = clip.video
+    assert video
+    if video.matrix == "gbr":
+        return ""
+    matrix = {"bt470bg": "bt470", "bt2020nc": "bt2020", "bt2020c": "bt2020"}.get(video.matrix, video.matrix)
+    return f":in_color_matrix={matrix}:in_range={'pc' if video.full_range else 'tv'}"
 
 
 def _x264(rung: Rung) -> Iterator[str]:
     """Fragments of a GOP each, with their index in front, as HLS and DASH want them."""
     yield from ("-c:v", "libx264", "-profile:v", "high", "-preset", rung.preset, "-crf", str(rung.crf))
     yield from ("-maxrate", str(rung.max_bit_rate), "-bufsize", str(rung.buffer))
+    yield from ("-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
     yield from ("-sc_threshold", "0", "-force_key_frames", f"expr:gte(t,n_forced*{rung.gop_seconds:g})")
     yield from ("-f", "mp4", "-movflags", "+cmaf+frag_keyframe+global_sidx", rung.file)
 

@@ -15,13 +15,17 @@ from service.commands import examine
 from service.core.media import Clip
 from service.core.step import Rendition, Sound
 
-#: Neither is part of the ladder that is compared; what they take has nothing to do with encoding.
+#: Neither is part of the ladder that is compared; what they take has nothing to do with encoding. Nothing is copied:
+#: a ladder whose largest rung costs nothing is no match for one that is encoded.
 RECIPE = """
 [moderation]
 provider = "off"
 
 [captions]
 provider = "off"
+
+[video]
+copy = false
 """
 
 

@@ -83,7 +83,8 @@ def _graph(task: Task, rung: Rung, *, vmaf: bool) -> Iterator[str]:
     numbered = f"settb={rate.denominator}/{rate.numerator},setpts=N"
     times = 2 if vmaf else 1
     yield f"[1:v]{numbered},split={times}{'[m0][m1]' if vmaf else '[m0]'}"
-    yield f"{by_hand.read(task)},{by_hand.scaled(rung)},{numbered},split={times}{'[r0][r1]' if vmaf else '[r0]'}"
+    shown = f"{by_hand.read(task)},{by_hand.scaled(task, rung)},{numbered}"
+    yield f"{shown},split={times}{'[r0][r1]' if vmaf else '[r0]'}"
     yield "[m0][r0]ssim=stats_file=ssim.txt:shortest=1[q0]"
     if vmaf:
         yield "[m1][r1]libvmaf=log_fmt=json:log_path=vmaf.json:n_threads=2:shortest=1[q1]"

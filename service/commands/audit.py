@@ -14,7 +14,7 @@ from service.core.manifest import Manifest, Source, Status
 from service.core.places import Places
 from service.core.record import Outcome
 from service.core.sources import Listed
-from service.core.step import Subtitles
+from service.core.step import Cover, Subtitles
 from service.runtime.page import Page
 from service.runtime.ports import Head
 
@@ -100,13 +100,13 @@ class Auditor:
         return audit.kind(found, _source(head), archived=head.archived, now=self.now)
 
     async def _captions(self, one: Listed, above: str) -> Kind | None:
-        """Whether a source that is published would take these captions, and does not have them."""
+        """Whether a source that is published would take these captions, or this poster, and has not looked at them."""
         page = await Page.read(self.catalogue.store, self.catalogue.at(one.bucket, above))
         version = await known(self.catalogue, one.bucket, above)
         if version is None or page.manifest is None or page.manifest.status is not Status.READY:
             return None
         again = survey.foresee(version, self.catalogue.recipe.rules(above)).again
-        missing = any(isinstance(named.step, Subtitles) and named.step.key == one.key for named in again)
+        missing = any(isinstance(named.step, Cover | Subtitles) and named.step.key == one.key for named in again)
         return Kind.CAPTIONS if missing else None
 
     async def _manifests(self) -> AsyncGenerator[tuple[str, str], None]:

@@ -74,7 +74,7 @@ class Catalogue:
         return Places(name=places.name(bucket, key, several_buckets=self.several_buckets))
 
     async def all(self, *, after: str = "") -> AsyncGenerator[Listed, None]:
-        """Everything whose event would start a job, captions beside a source among it."""
+        """Everything whose event would start a job, captions and posters beside a source among it."""
         for root in self.roots:
             async with aclosing(self.uploads.listing(root.bucket, root.prefix, after=after)) as found:
                 async for one in found:
@@ -82,9 +82,9 @@ class Catalogue:
                         yield one
 
     async def sources(self, *, after: str = "", limit: int | None = None) -> AsyncGenerator[Listed, None]:
-        """The first `limit` sources: captions are a part of what they lie beside."""
+        """The first `limit` sources: captions and posters are a part of what they lie beside."""
         number = 0
-        async with aclosing(in_order(self.all(after=after), self._unless_captions)) as found:
+        async with aclosing(in_order(self.all(after=after), self._unless_beside)) as found:
             async for one in found:
                 if one:
                     yield one
@@ -93,11 +93,11 @@ class Catalogue:
                     return
 
     async def parent(self, one: Listed) -> str | None:
-        """The key of the source that `one` has the captions of; None for a source of its own."""
-        above = sidecar.parent(one.key)
-        return above[0] if above and await self.uploads.head(one.bucket, above[0]) else None
+        """The key of the source that `one` has the captions of, or is the poster of; None for a source of its own."""
+        above = sidecar.above(one.key)
+        return above if above and await self.uploads.head(one.bucket, above) else None
 
-    async def _unless_captions(self, one: Listed) -> Listed | None:
+    async def _unless_beside(self, one: Listed) -> Listed | None:
         return None if await self.parent(one) else one
 
 

@@ -55,7 +55,8 @@ class Examined:
                 codecs = [clip.video.codec] if clip.video else []
                 codecs += [track.codec for track in clip.audio[:1]]
                 size = f" {clip.video.width}x{clip.video.height}" if clip.video else ""
-                return f"{'+'.join(codecs)}{size}, {clip.seconds:.2f} s"
+                left = f", {clip.bitmaps} track(s) of subtitles left out: they are pictures" if clip.bitmaps else ""
+                return f"{'+'.join(codecs)}{size}, {clip.seconds:.2f} s{left}"
             case None:
                 return ""
 

@@ -30,7 +30,7 @@ _OWN = (*places.AREAS, app.LOCAL_SCRATCH)
 class Ended:
     """How one file ended: its manifest and outcome record, or what went wrong here.
 
-    `of` is the file that it has the captions of, where it is no upload of its own.
+    `of` is the file that it has the captions of, or is the poster of, where it is no upload of its own.
     """
 
     key: str
@@ -42,17 +42,17 @@ class Ended:
 
     @property
     def status(self) -> str:
-        """As in the manifest; `ignored` for a file that the recipe leaves out, `captions` for those of another one."""
+        """As in the manifest; `ignored` for a file that the recipe leaves out, `captions` or `poster` for another's."""
         if self.error:
             return "failed"
         if self.of:
-            return "captions"
+            return "poster" if sidecar.pictured(self.key) else "captions"
         return self.manifest.status if self.manifest else "ignored"
 
     @property
     def ready(self) -> bool:
         """Whether nothing is left to be told."""
-        return self.status in {"ready", "ignored", "captions"}
+        return self.status in {"ready", "ignored", "captions", "poster"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +108,9 @@ def collect(paths: Iterable[Path], *, out: Path | None = None) -> dict[str, Path
 
 
 def spoken_in(key: str, keys: Collection[str]) -> str | None:
-    """The one of `keys` that `key` has the captions of, by its name; None for an upload of its own."""
-    above = sidecar.parent(key)
-    return above[0] if above and above[0] in keys else None
+    """The one of `keys` that `key` belongs to, by its name, as captions or poster; None for an upload of its own."""
+    above = sidecar.above(key)
+    return above if above in keys else None
 
 
 def _files(folder: Path, out: Path | None) -> list[Path]:

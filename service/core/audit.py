@@ -39,7 +39,7 @@ MEANINGS: Mapping[Kind, str] = {
     Kind.MISSING: "no page manifest: never processed",
     Kind.STALE: "the page manifest tells of another version",
     Kind.UNFINISHED: "under way, or held back, for longer than any job lasts",
-    Kind.CAPTIONS: "captions were uploaded, and their source does not have them",
+    Kind.CAPTIONS: "captions or a poster were uploaded, and their source does not have them",
     Kind.GONE: "the source was deleted, and what was made of it is still there",
 }
 

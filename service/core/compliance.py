@@ -7,6 +7,7 @@ keyframe can be begun at, and whether the decoder is set up anew on the way. ITU
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from service.core import ladder, step
 from service.core.boxes import Fragment, Index, Read
 from service.core.media import Clip, Timeline, VideoStream
 from service.core.recipe import Video
@@ -86,7 +87,7 @@ def _of_colour(video: VideoStream) -> list[tuple[bool, str]]:
 
 
 def _of_rate(clip: Clip, video: VideoStream, *, max_bit_rate: int, frame_rate: Fraction) -> list[tuple[bool, str]]:
-    bit_rate = video.bit_rate or (round(clip.size * 8 / clip.seconds) if clip.seconds > 0 else 0)
+    bit_rate = video.bit_rate or (round(clip.size * 8 / clip.seconds) if clip.seconds > ladder.SHORTEST else 0)
     return [
         (
             0 < bit_rate <= max_bit_rate,
@@ -164,8 +165,12 @@ def faults(read: Read, index: Index, *, frames: int, seconds: Fraction, max_bit_
 
 def aligned(index: Index, other: Index) -> bool:
     """Whether players may change between two renditions at every fragment."""
-    mine, others = ([fragment.duration for fragment in each.segments] for each in (index, other))
-    return mine == others
+    return rhythm(index) == rhythm(other)
+
+
+def rhythm(index: Index) -> str:
+    """Names the durations of the fragments: equal for renditions that are `aligned`."""
+    return step.fingerprint([fragment.duration for fragment in index.segments])
 
 
 def _units(read: Read, fragment: Fragment) -> Iterator[str]:
@@ -181,6 +186,7 @@ def _units(read: Read, fragment: Fragment) -> Iterator[str]:
         kind = head[4] & 0x1F
         if kind != (_IDR if at < key_end else _SLICE):
             yield _unexpected(kind, key=at < key_end)
+            return  # what goes on like this may go on in steps of four bytes
         at += 4 + int.from_bytes(head[:4], "big")
     if at != end:
         yield "a frame is cut off"

@@ -34,7 +34,7 @@ def between(old: Recipe, new: Recipe) -> tuple[Difference, ...]:
 
 
 def _rules(old: Rules, new: Rules, *, prefix: str | None) -> Iterator[Difference]:
-    before, after = (dict(_flat(rules.model_dump(mode="json"))) for rules in (old, new))
+    before, after = (dict(_flat(rules.model_dump(mode="json", by_alias=True))) for rules in (old, new))
     for entry in {**before, **after}:
         if before.get(entry) != after.get(entry):
             yield Difference(prefix=prefix, entry=entry, old=before.get(entry), new=after.get(entry))

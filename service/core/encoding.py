@@ -14,7 +14,7 @@ from service.core.command import SAMPLE_RATE, SOURCE, compiled, evenly, guarded,
 from service.core.media import Clip, VideoStream
 from service.core.plan import Encode
 from service.core.recipe import Limits
-from service.core.step import Piece, Poster, Preview, Rendition, Sound, Sprites, Waveform
+from service.core.step import Piece, Poster, Preview, Rendition, Sound, Sprites, Step, Waveform
 
 _SOUND_FRAGMENT = 2_000_000  # microseconds; a GOP's length, so that both kinds of track seek alike
 
@@ -27,8 +27,7 @@ def encode(group: Encode, limits: Limits) -> list[str]:
     clip, steps = group.clip, [named.step for named in group.steps]
     keyframes = {"skip_frame:v": "nokey"} if group.sparse else {}
     source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits), **keyframes)
-    outputs = [*_pictures(source, group, limits), *(out for step in steps for out in _heard(source, step))]
-    return compiled(ffmpeg.merge_outputs(*outputs))
+    return compiled(ffmpeg.merge_outputs(*_pictures(source, group, limits), *_heard(source, steps)))
 
 
 def master(clip: Clip, gains: Mapping[Sound, float], limits: Limits) -> list[str]:
@@ -88,6 +87,8 @@ def _pictures(source: Any, group: Encode, limits: Limits) -> list[Any]:
         split = _frames(source, video, rungs).filter_multi_output("split", len(rungs))
         outputs += [_rendition(split[at], video, step) for at, step in enumerate(rungs)]
     raw = source[str(video.index)]
+    if group.watched:
+        outputs.append(ffmpeg.output(raw, "-", f="null", fps_mode="passthrough"))
     for step in steps:
         match step:
             case Poster():
@@ -131,12 +132,16 @@ def _written(frames: Any, step: Rendition, name: str, *, begins: Fraction) -> An
         "maxrate": step.max_bit_rate,
         "bufsize": step.max_bit_rate * 2,
         "profile:v": "high",
-        "force_key_frames": f"expr:gte(t,n_forced*{step.gop_seconds:g})",
+        "force_key_frames": _keyframes(step),
         "sc_threshold": 0,
         "g": 1000,  # the keyframes are the forced ones, whatever the frame rate
         "movflags": "+cmaf+frag_keyframe+global_sidx" + ("+frag_discont" if begins else ""),
     }
     return ffmpeg.output(frames, name, f="mp4", **options, **colour.tags(), **later, **stripped())
+
+
+def _keyframes(step: Rendition) -> str:
+    return f"expr:gte(t,n_forced*{step.gop_seconds:g})" if step.gop_seconds else "source"
 
 
 def _small(frames: Any, video: VideoStream, width: int, height: int, pixel_format: str) -> Any:
@@ -165,16 +170,28 @@ def _preview(raw: Any, group: Encode, step: Preview, limits: Limits) -> Any:
     return preview.written(_small(frames, video, step.width, step.height, preview.PIXELS))
 
 
-def _heard(source: Any, step: object) -> list[Any]:
+def _heard(source: Any, steps: Sequence[Step]) -> list[Any]:
+    """Each sound is mixed once, for all that wants its samples."""
+    wanted: dict[Sound, list[Sound | Waveform]] = {}
+    for step in steps:
+        if isinstance(step, Sound | Waveform):
+            wanted.setdefault(step.sound if isinstance(step, Waveform) else step, []).append(step)
+    return [out for sound, uses in wanted.items() for out in _uses(_samples(source, sound), uses)]
+
+
+def _uses(samples: Any, steps: Sequence[Sound | Waveform]) -> list[Any]:
+    split = samples.filter_multi_output("asplit", len(steps)) if len(steps) > 1 else [samples]
+    return [_use(split[at], step) for at, step in enumerate(steps)]
+
+
+def _use(samples: Any, step: Sound | Waveform) -> Any:
     match step:
+        case Waveform(samples_per_pixel=count):
+            return waveform.sampled(samples, course(step), samples_per_pixel=count)
         case Sound(loudness=None):
-            return [_encoded(_samples(source, step), step)]
+            return _encoded(samples, step)
         case Sound():
-            return [loudness.measured(_samples(source, step), measure(step))]
-        case Waveform(sound=sound, samples_per_pixel=count):
-            return [waveform.sampled(_samples(source, sound), course(step), samples_per_pixel=count)]
-        case _:
-            return []
+            return loudness.measured(samples, measure(step))
 
 
 def _samples(source: Any, step: Sound) -> Any:

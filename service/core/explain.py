@@ -7,9 +7,12 @@ from fractions import Fraction
 from service.core import pieces, spend
 from service.core.media import Clip, Media, Picture
 from service.core.outcome import Reason
-from service.core.plan import Adopt, Assemble, Group, Join, Plan
+from service.core.plan import Adopt, Assemble, Extract, Group, Join, Plan, Redraw, Remux, Vet
 from service.core.recipe import Prices
 from service.core.step import (
+    Copy,
+    Cover,
+    Embedded,
     Package,
     Piece,
     Placeholder,
@@ -24,6 +27,7 @@ from service.core.step import (
     Storyboard,
     Subtitles,
     Transcript,
+    UploadedPoster,
     Variant,
     Waveform,
 )
@@ -44,12 +48,22 @@ class Estimate:
     dollars: float
 
 
+def reasons(planned: Plan, media: Media, *, screen: Screen | None = None) -> list[tuple[Step, str]]:
+    """All that would be done, moderation first, each with its rule; the largest rung also says why it is no copy."""
+    steps = [*([screen] if screen else []), *(named.step for named in planned.steps)]
+    top = next((step for step in steps if isinstance(step, Rendition)), None)
+    no_copy = f"; not copied: {planned.against[0]}" if planned.against else ""
+    return [(step, why(step, media) + (no_copy if step is top else "")) for step in steps]
+
+
 def why(step: Step, media: Media) -> str:
     """The rule that asks for `step`, with the numbers that it was decided by."""
     match step, media:
         case Variant(), Picture():
             kept = "animation kept" if step.animated else "first frame" if media.animated else "still"
             return f"{step.width} of {media.width} pixels wide, quality {step.quality}, {kept}"
+        case Copy(), _:
+            return f"copied: it complies, and has no more than {step.max_bit_rate // 1000} kb/s"
         case Rendition(), Clip(video=video) if video:
             return (
                 f"{step.width} x {step.height} of {video.width} x {video.height}, {_rate(step):.4g} frames/s, "
@@ -72,6 +86,8 @@ def _why_drawn(step: Step) -> str:
     match step:
         case Poster(sizes=((width, height), *_)):
             return f"the best of {len(step.at)} frame(s), {width} x {height} and smaller"
+        case UploadedPoster(sizes=((width, height), *_)):
+            return f"{step.key}, {width} x {height} and smaller"
         case Sprites(layout=layout):
             return f"{layout.count} frame(s) of {layout.width} x {layout.height} on {layout.sheets} sheet(s)"
         case Storyboard(layout=layout):
@@ -95,7 +111,15 @@ def _why_asked(step: Step, media: Media) -> str:
             return f"track {step.stream}, heard by {step.provider}, {_language(step)}"
         case Subtitles(), _:
             return f"{step.key}, in {step.language}: was uploaded beside it"
+        case Cover(), _:
+            return f"{step.key}: was uploaded beside it to be the poster, shown to {_asked(step.provider)}"
+        case Embedded(), _:
+            return f"track {step.stream}, in {step.language or 'an unknown language'}: the upload has it as text"
     return ""
+
+
+def _asked(provider: str) -> str:
+    return "nobody" if provider == "off" else provider
 
 
 def _language(step: Transcript) -> str:
@@ -132,7 +156,7 @@ def _encoding(step: Rendition, seconds: float) -> float:
 
 def weight(group: Group, media: Media) -> float:
     """How much of the work a group is, beside others of the same plan: CPU seconds, and one for all that is no work."""
-    if isinstance(group, Assemble | Join | Adopt):
+    if isinstance(group, Assemble | Join | Adopt | Extract | Remux | Vet | Redraw):
         return 1.0
     return 1.0 + sum(cpu_seconds(named.step, media) for named in group.steps)
 
@@ -150,7 +174,8 @@ def cost(plan: Plan, media: Media, prices: Prices, *, screen: Screen | None = No
 
 
 def _images(steps: Iterable[Step]) -> int:
-    return sum(len(step.at) for step in steps if isinstance(step, Screen) and step.provider == "rekognition")
+    asked = [step for step in steps if isinstance(step, Screen | Cover) and step.provider == "rekognition"]
+    return sum(len(step.at) if isinstance(step, Screen) else 1 for step in asked)
 
 
 def _minutes(steps: Iterable[Step], media: Media) -> float:

@@ -218,4 +218,5 @@ def _product(record: Record, file: File, entry: Entry, *, base: str, at: places.
         bandwidth=entry.bandwidth,
         language=entry.language,
         machine=entry.machine,
+        label=entry.label,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import chain, count
 
 from service.core.media import Kind
 from service.core.record import Product, Role
@@ -49,12 +50,22 @@ def _tracks(products: Sequence[Product]) -> str:
 
     An audio element has no area to show captions in (HTML, 4.8.11.11.1), so there they would be for nothing.
     """
-    return "".join(_track(p) for p in products if p.role is Role.CAPTIONS and p.content_type == "text/vtt")
+    tracks = [p for p in products if p.role is Role.CAPTIONS and p.content_type == "text/vtt"]
+    labels: list[str] = []
+    for track in tracks:
+        label = _label(track)
+        numbered = (f"{label} ({number})" for number in count(2))
+        labels.append(next(each for each in chain([label], numbered) if each not in labels))
+    return "".join(_track(track, label) for track, label in zip(tracks, labels, strict=True))
 
 
-def _track(captions: Product) -> str:
+def _label(captions: Product) -> str:
+    return (captions.label or captions.language or "captions") + (" (automatic)" if captions.machine else "")
+
+
+def _track(captions: Product, label: str) -> str:
+    """No two of one element may have the same label (HTML, 4.8.11.11.1)."""
     language = f' srclang="{escape(captions.language)}"' if captions.language else ""
-    label = (captions.language or "captions") + (" (automatic)" if captions.machine else "")
     return f'<track kind="captions" src="{escape(captions.url)}"{language} label="{escape(label)}">'
 
 

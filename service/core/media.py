@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
+from service.core.captions import clean
 from service.core.outcome import Reason, Rejected
 from service.core.sniff import StreamFile
 
@@ -67,6 +68,21 @@ class AudioStream:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextStream:
+    """One track of subtitles in text; `language` as above, `title` one line by whoever made the file.
+
+    `forced` says that it is for those who asked for none: what is said in a foreign language.
+    """
+
+    index: int
+    codec: str
+    language: str | None
+    title: str | None
+    default: bool
+    forced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """What the packets of the main track say: seconds from first to last, and the longest gap between two.
 
@@ -100,7 +116,7 @@ class Timeline:
 class Clip:
     """Video or sound; `duration` is the header's word in seconds, `timeline` the packets'.
 
-    `sniffed` says which demuxers may open it.
+    `sniffed` says which demuxers may open it. `bitmaps` counts the subtitles that are no text but pictures of it.
     """
 
     container: str
@@ -113,6 +129,8 @@ class Clip:
     probe_score: int
     sniffed: StreamFile
     timeline: Timeline | None = None
+    texts: tuple[TextStream, ...] = ()
+    bitmaps: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -166,6 +184,11 @@ AUDIO_CODECS = frozenset(
     "pcm_f64le pcm_f64be pcm_mulaw pcm_alaw pcm_s16le_planar pcm_bluray pcm_dvd".split()
 )
 
+#: Subtitles that are text; those of DVDs, Blu-rays and television are pictures.
+TEXT_CODECS = frozenset("subrip srt ass ssa mov_text webvtt text".split())
+_BITMAPS = frozenset({"hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle", "xsub"})
+_LONGEST_TITLE = 80  # characters
+
 
 def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile) -> Clip:
     """Read ffprobe's `-show_format -show_streams` document; nothing in it is trusted to be there, or of any type.
@@ -188,6 +211,8 @@ def from_ffprobe(document: Mapping[str, Any], *, size: int, sniffed: StreamFile)
         streams=len(streams),
         probe_score=_whole(container.get("probe_score")) or 0,
         sniffed=sniffed,
+        texts=tuple(_text(s) for s in streams if _playable(s, "subtitle", TEXT_CODECS)),
+        bitmaps=sum(_word(s.get("codec_name")) in _BITMAPS for s in streams),
     )
 
 
@@ -286,6 +311,23 @@ def _audio(stream: Mapping[str, Any]) -> AudioStream:
         language=_language(tags.get("language") or tags.get("LANGUAGE")),
         default=_disposed(stream, "default"),
     )
+
+
+def _text(stream: Mapping[str, Any]) -> TextStream:
+    tags = _table(stream.get("tags"))
+    return TextStream(
+        index=int(stream["index"]),
+        codec=str(stream["codec_name"]),
+        language=_language(tags.get("language") or tags.get("LANGUAGE")),
+        title=_title(tags.get("title")),
+        default=_disposed(stream, "default"),
+        forced=_disposed(stream, "forced"),
+    )
+
+
+def _title(tag: object) -> str | None:
+    """The first words of it: anybody may have written anything."""
+    return clean(tag[: 4 * _LONGEST_TITLE])[:_LONGEST_TITLE].strip() or None if isinstance(tag, str) else None
 
 
 def _frame_rate(stream: Mapping[str, Any]) -> Fraction:

@@ -27,11 +27,15 @@ def are_worth_it(clip: Clip) -> bool:
 
 
 def cut(clip: Clip, rungs: Sequence[Rendition]) -> tuple[Piece, ...]:
-    """Pieces of about equal length that begin at whole frames; the last one goes on to the end, wherever that is."""
+    """Pieces of about equal length that begin at whole frames; the last one goes on to the end, wherever that is.
+
+    Those of rungs that have the source's keyframes begin at such.
+    """
     rate = Fraction(rungs[0].frame_rate)
-    count = max(1, round(clip.seconds / SECONDS))
-    starts = [round(number * Fraction(clip.seconds).limit_denominator(1000) / count * rate) for number in range(count)]
-    lead = _lead(clip, rate)
+    starts = _starts(clip, rate)
+    if any(rung.gop_seconds == 0 for rung in rungs):
+        starts = _at_keyframes(starts, clip)
+    lead, count = _lead(clip, rate), len(starts)
     return tuple(
         Piece(
             number=number,
@@ -42,6 +46,17 @@ def cut(clip: Clip, rungs: Sequence[Rendition]) -> tuple[Piece, ...]:
         )
         for number, first in enumerate(starts)
     )
+
+
+def _starts(clip: Clip, rate: Fraction) -> list[int]:
+    count = max(1, round(clip.seconds / SECONDS))
+    return [round(number * Fraction(clip.seconds).limit_denominator(1000) / count * rate) for number in range(count)]
+
+
+def _at_keyframes(starts: Sequence[int], clip: Clip) -> list[int]:
+    """The nearest ones that are known by number, none twice."""
+    known = (clip.timeline.landmarks if clip.timeline else ()) or (0,)
+    return sorted({min(known, key=lambda at: abs(at - start)) for start in starts})
 
 
 def _lead(clip: Clip, rate: Fraction) -> int:

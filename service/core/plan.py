@@ -4,16 +4,33 @@ Planning is asked again after each group: what a group found (captions, or none)
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from service.core import ladder, pieces, posters, preview, sizes, step, storyboard, waveform
+from service.core import (
+    copies,
+    covers,
+    ladder,
+    languages,
+    pieces,
+    posters,
+    preview,
+    sizes,
+    step,
+    storyboard,
+    texts,
+    waveform,
+)
 from service.core.command import SAMPLE_RATE
+from service.core.copies import Ladder
+from service.core.covers import Uploaded
 from service.core.media import AudioStream, Clip, Media, Picture, VideoStream
 from service.core.products import SUFFIXES
 from service.core.recipe import Images, Rules
 from service.core.record import StepRecord
 from service.core.step import (
+    Copy,
+    Embedded,
     Package,
     Piece,
     Placeholder,
@@ -54,15 +71,27 @@ class Draw:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remux:
+    """No decode: the source's own picture as its largest rung."""
+
+    clip: Clip
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Encode:
     """One decode of a clip: the rungs, the pictures and the sound tracks.
 
     Of a long clip, whose rungs are made in pieces, the pictures are `sparse`: keyframes alone are decoded for them.
+    Beside a copy, rungs have to have its `rhythm`; where there are none, every frame is `watched` all the same: who
+    decodes it is the one to tell that it is damaged.
     """
 
     clip: Clip
     steps: tuple[Named, ...]
     sparse: bool = False
+    rhythm: str | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +105,15 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class Join:
-    """No decode: the rungs that these `pieces` are parts of, by the digests of their steps, in order."""
+    """No decode: the rungs that these `pieces` are parts of, by the digests of their steps, in order.
+
+    Beside a copy, they have to have its `rhythm`.
+    """
 
     clip: Clip
     pieces: tuple[Named, ...]
     steps: tuple[Named, ...]
+    rhythm: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +131,28 @@ class Adopt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extract:
+    """Subtitles that the source carries as text: a file for each track, and no decode of anything else."""
+
+    clip: Clip
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vet:
+    """What lies beside the source to be its poster, looked at before anything is made of it."""
+
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redraw:
+    """That picture, drawn: no decode of the source."""
+
+    steps: tuple[Named, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Listen:
     """One sound track, heard by a machine: the one step that nothing waits for."""
 
@@ -105,24 +160,31 @@ class Listen:
     steps: tuple[Named, ...]
 
 
-Group = Draw | Encode | Cut | Join | Assemble | Adopt
+Making = Draw | Remux | Encode | Cut | Join | Assemble | Adopt | Extract | Redraw
+Group = Making | Vet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All steps that make up the outcome, in order, and the groups that are still to do; `later`, once it is public."""
+    """All steps that make up the outcome, in order, and the groups that are still to do; `later`, once it is public.
+
+    `against` says why the picture of a video is not copied, and `futile` is the digest of a copy that was made of it.
+    """
 
     steps: tuple[Named, ...]
     groups: tuple[Group, ...]
     later: Listen | None = None
+    against: tuple[str, ...] = ()
+    futile: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """What the source's surroundings say: the language that its metadata declares, and captions uploaded beside it."""
+    """What the source's surroundings say: the language that its metadata declares, captions and a poster beside it."""
 
     language: str | None = None
     subtitles: tuple[Subtitles, ...] = ()
+    poster: Uploaded | None = None
 
 
 NOTHING_BESIDE = Beside()
@@ -162,18 +224,65 @@ class _Known:
 def _clip_plan(clip: Clip, rules: Rules, known: _Known) -> Plan:
     version, done, beside = known.version, known.done, known.beside
     uploaded = _named(beside.subtitles if clip.sounds or clip.video else (), version)
-    heard = _named(_transcripts(clip, rules, beside, [done.get(named.digest) for named in uploaded]), version)
-    captions = [named.digest for named in (*uploaded, *heard) if named.digest in done and done[named.digest].captions]
-    decoded = _named(_clip_steps(clip, rules), version)
+    carried = _named(_embedded(clip, uploaded, done), version)
+    written = (*uploaded, *carried)
+    heard = _named(_transcripts(clip, rules, beside, [done.get(named.digest) for named in written]), version)
+    captions = [named.digest for named in (*written, *heard) if named.digest in done and done[named.digest].captions]
+    looked, drawn = _uploaded_poster(clip, rules, known)
+    shown = any(named.digest not in done or not done[named.digest].refused for named in drawn)
+    others = [one for one in _clip_steps(clip, rules) if not (shown and isinstance(one, Poster))]
+    found = _ladder(clip, rules, known, watched=bool(others))
+    decoded = _named([*found.rungs, *others], version)
+    copied = [named for named in decoded if isinstance(named.step, Copy)]
+    encoded = [named for named in decoded if not isinstance(named.step, Copy)]
     assembled = _named(_assembly(decoded, rules, captions), version)
     groups: list[Group] = [
         Adopt(steps=_missing(uploaded, done)),
-        *_encodes(clip, _missing(decoded, done), known),
+        Extract(clip=clip, steps=_missing(carried, done)),
+        Vet(steps=_missing(looked, done)),
+        Redraw(steps=_missing(drawn, done)),
+        Remux(clip=clip, steps=_missing(copied, done)),
+        *_beside_copy(_encodes(clip, _missing(encoded, done), known), decoded, done),
         Assemble(steps=_missing(assembled, done)),
     ]
     unheard = _missing(heard, done)
     later = Listen(clip=clip, steps=unheard) if unheard else None
-    return _plan((*decoded, *assembled, *uploaded, *heard), groups, later)
+    planned = _plan((*decoded, *looked, *drawn, *assembled, *written, *heard), groups, later)
+    return replace(planned, against=found.against, futile=found.futile)
+
+
+def _ladder(clip: Clip, rules: Rules, known: _Known, *, watched: bool) -> Ladder:
+    if clip.video is None:
+        return Ladder(rungs=())
+    return copies.choose(
+        clip,
+        rules.video,
+        frame_rate=_frame_rate(clip, rules),
+        bit_rate=_bit_rate(clip),
+        watched=watched,
+        version=known.version,
+        done=known.done,
+    )
+
+
+def _beside_copy(groups: Sequence[Group], decoded: Sequence[Named], done: Mapping[str, StepRecord]) -> list[Group]:
+    """The groups with what they have to know of a copy: its rhythm, once it is there, and whether it is all rungs."""
+    copied = [named.digest for named in decoded if isinstance(named.step, Copy)]
+    if not copied:
+        return list(groups)
+    rhythm = next((done[digest].rhythm for digest in copied if digest in done), None)
+    alone = not any(isinstance(named.step, Rendition) for named in decoded)
+    return [_told(group, rhythm, watched=alone) for group in groups]
+
+
+def _told(group: Group, rhythm: str | None, *, watched: bool) -> Group:
+    match group:
+        case Encode():
+            return replace(group, rhythm=rhythm, watched=watched)
+        case Join():
+            return replace(group, rhythm=rhythm)
+        case _:
+            return group
 
 
 def _encodes(clip: Clip, missing: tuple[Named, ...], known: _Known) -> list[Group]:
@@ -197,11 +306,30 @@ def _plan(steps: tuple[Named, ...], groups: Sequence[Group], later: Listen | Non
     return Plan(steps=steps, groups=tuple(group for group in groups if group.steps), later=later)
 
 
-def _transcripts(clip: Clip, rules: Rules, beside: Beside, uploaded: Sequence[StepRecord | None]) -> list[Transcript]:
+def _uploaded_poster(clip: Clip, rules: Rules, known: _Known) -> tuple[tuple[Named, ...], tuple[Named, ...]]:
+    """The look at a poster that lies beside the source; and once it is seen and allowed, the poster itself."""
+    cover = covers.cover(clip, known.beside.poster, rules)
+    if cover is None:
+        return (), ()
+    (looked,) = _named([cover], known.version)
+    seen = known.done.get(looked.digest)
+    picture = covers.allowed(seen, rules) if seen else None
+    drawn = [covers.poster(cover, looked.digest, picture, rules)] if picture else []
+    return (looked,), _named(drawn, known.version)
+
+
+def _embedded(clip: Clip, uploaded: Sequence[Named], done: Mapping[str, StepRecord]) -> list[Embedded]:
+    """Those in languages of which no captions lie beside the source: who uploads some means them to be shown."""
+    there = [named.step for named in uploaded if named.digest not in done or done[named.digest].captions]
+    taken = [one.language for one in there if isinstance(one, Subtitles)]
+    return [one for one in texts.wanted(clip) if not any(languages.alike(one.language, tag) for tag in taken)]
+
+
+def _transcripts(clip: Clip, rules: Rules, beside: Beside, written: Sequence[StepRecord | None]) -> list[Transcript]:
     """What a machine writes down, where nobody has: whoever uploads captions that can be read has the word."""
     if rules.captions.provider == "off" or not clip.sounds:
         return []
-    if any(record is None or record.captions for record in uploaded):
+    if any(record is None or record.captions for record in written):
         return []
     language = beside.language or rules.captions.language
     languages = () if language else rules.captions.languages
@@ -258,9 +386,9 @@ def _variant(picture: Picture, images: Images, *, width: int, format_: step.Imag
 
 
 def _clip_steps(clip: Clip, rules: Rules) -> list[Step]:
+    """All that is decoded for, but the rungs."""
     steps: list[Step] = []
     if clip.video:
-        steps += ladder.rungs(clip.video, rules.video, frame_rate=_frame_rate(clip, rules), bit_rate=_bit_rate(clip))
         steps += _clip_pictures(clip, clip.video, rules)
     sounds = _sounds(clip, rules)
     steps += sounds
@@ -334,7 +462,7 @@ def _sound(track: AudioStream, name: str, rules: Rules) -> Sound:
 
 
 def _assembly(decoded: Sequence[Named], rules: Rules, captions: Sequence[str]) -> list[Step]:
-    rungs = [named for named in decoded if isinstance(named.step, Rendition)]
+    rungs = [named for named in decoded if isinstance(named.step, Copy | Rendition)]
     sounds = [named for named in decoded if isinstance(named.step, Sound)]
     progressive = _progressive(rungs, sounds[0].digest if sounds else None, rules.video.progressive_height)
     tracks = tuple(named.digest for named in (*rungs, *sounds))
@@ -348,7 +476,7 @@ def _assembly(decoded: Sequence[Named], rules: Rules, captions: Sequence[str]) -
 
 def _progressive(rungs: Sequence[Named], audio: str | None, height: int) -> Progressive:
     """Of the largest rung up to `height` on its short side, else of the smallest there is."""
-    sizes = [(named.digest, named.step) for named in rungs if isinstance(named.step, Rendition)]
+    sizes = [(named.digest, named.step) for named in rungs if isinstance(named.step, Copy | Rendition)]
     fitting = [(digest, rung) for digest, rung in sizes if min(rung.width, rung.height) <= height] or sizes[-1:]
     for digest, rung in fitting:
         return Progressive(video=digest, audio=audio, width=rung.width, height=rung.height)

@@ -25,12 +25,13 @@ def span(seconds: float) -> tuple[float, float]:
 def cut(frames: Any, at: float, seconds: float) -> Any:
     """The frames of a preview, in whatever size they have: always the same number, if there is a frame at all.
 
-    Of a clip that ends before it, the last frame.
+    Of a clip that ends before it, the last frame. `round` says the default: ffmpeg-python takes a storyboard's `fps`
+    with the same options, that of an eighth of a second, for the same filter, and refuses to use it twice.
     """
     first = round(at * _RATE)
     end = first + max(1, round(seconds * _RATE))
     return (
-        frames.filter("fps", fps=_RATE, start_time=0, eof_action="pass")
+        frames.filter("fps", fps=_RATE, round="near", start_time=0, eof_action="pass")
         .filter("tpad", stop_mode="clone", stop=end)
         .filter("trim", start_frame=first, end_frame=end)
         .filter("setpts", "PTS-STARTPTS")

@@ -6,6 +6,9 @@ from typing import assert_never
 from service.core import pieces, preview, storyboard
 from service.core.record import Entry, Role
 from service.core.step import (
+    Copy,
+    Cover,
+    Embedded,
     ImageFormat,
     Package,
     Piece,
@@ -21,6 +24,7 @@ from service.core.step import (
     Storyboard,
     Subtitles,
     Transcript,
+    UploadedPoster,
     Variant,
     Waveform,
 )
@@ -50,19 +54,19 @@ def expected(step: Step) -> tuple[Expected, ...]:
         case Variant(name=name, format=format_, width=width, height=height):
             entry = Entry(role=Role.IMAGE, alias=name, width=width, height=height)
             return (Expected(name=name, content_type=f"image/{format_}", entry=entry),)
-        case Placeholder() | Screen() | Transcript() | Subtitles():
+        case Placeholder() | Screen() | Cover() | Transcript() | Subtitles() | Embedded():
             return ()
-        case Poster() | Sprites() | Storyboard() | Preview() | Waveform():
+        case Poster() | UploadedPoster() | Sprites() | Storyboard() | Preview() | Waveform():
             return _pictures(step)
-        case Rendition() | Piece() | Sound() | Progressive() | Package():
+        case Copy() | Rendition() | Piece() | Sound() | Progressive() | Package():
             return _streams(step)
         case _:
             assert_never(step)
 
 
-def _pictures(step: Poster | Sprites | Storyboard | Preview | Waveform) -> tuple[Expected, ...]:
+def _pictures(step: Poster | UploadedPoster | Sprites | Storyboard | Preview | Waveform) -> tuple[Expected, ...]:
     match step:
-        case Poster():
+        case Poster() | UploadedPoster():
             return tuple(_poster(step, format_, size) for format_ in step.formats for size in step.sizes)
         case Sprites(layout=layout):
             return tuple(Expected(name=name, content_type="image/jpeg") for name in layout.names)
@@ -80,9 +84,9 @@ def _pictures(step: Poster | Sprites | Storyboard | Preview | Waveform) -> tuple
             )
 
 
-def _streams(step: Rendition | Piece | Sound | Progressive | Package) -> tuple[Expected, ...]:
+def _streams(step: Copy | Rendition | Piece | Sound | Progressive | Package) -> tuple[Expected, ...]:
     match step:
-        case Rendition(name=name):
+        case Copy(name=name) | Rendition(name=name):
             return (
                 Expected(name=track_file(step), content_type="video/mp4"),
                 Expected(name=f"{name}.m3u8", content_type=HLS),
@@ -104,12 +108,12 @@ def _streams(step: Rendition | Piece | Sound | Progressive | Package) -> tuple[E
             )
 
 
-def captions(language: str | None, *, machine: bool) -> tuple[Expected, ...]:
-    """WebVTT, the same as SRT for editors, and the playlist around the former."""
-    stem = f"captions.{language}" if language else "captions"
+def captions(language: str | None, *, machine: bool, number: int = 1, label: str | None = None) -> tuple[Expected, ...]:
+    """WebVTT, the same as SRT for editors, and the playlist around the former, of the `number`th of its language."""
+    stem = (f"captions.{language}" if language else "captions") + (f"-{number}" if number > 1 else "")
 
     def product(name: str, content_type: str) -> Expected:
-        entry = Entry(role=Role.CAPTIONS, alias=name, language=language, machine=machine)
+        entry = Entry(role=Role.CAPTIONS, alias=name, language=language, machine=machine, label=label)
         return Expected(name=name, content_type=content_type, entry=entry)
 
     return (
@@ -119,18 +123,18 @@ def captions(language: str | None, *, machine: bool) -> tuple[Expected, ...]:
     )
 
 
-def track_file(step: Rendition | Sound) -> str:
+def track_file(step: Copy | Rendition | Sound) -> str:
     """The CMAF file of a track."""
     return f"{step.name}.mp4"
 
 
-def poster_file(step: Poster, format_: ImageFormat, size: tuple[int, int]) -> str:
+def poster_file(step: Poster | UploadedPoster, format_: ImageFormat, size: tuple[int, int]) -> str:
     """A video's poster in one format and size; the largest has the plain name."""
     width = "" if size == step.sizes[0] else f"-{size[0]}"
     return f"poster{width}.{SUFFIXES[format_]}"
 
 
-def _poster(step: Poster, format_: ImageFormat, size: tuple[int, int]) -> Expected:
+def _poster(step: Poster | UploadedPoster, format_: ImageFormat, size: tuple[int, int]) -> Expected:
     name = poster_file(step, format_, size)
     entry = Entry(role=Role.POSTER, alias=name, width=size[0], height=size[1])
     return Expected(name=name, content_type=f"image/{format_}", entry=entry)

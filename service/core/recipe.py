@@ -71,6 +71,7 @@ class Rung(_Part):
 class Video(_Part):
     """The adaptive ladder and what goes with it."""
 
+    copied: bool = Field(alias="copy", description="a source that complies is its own largest rendition")
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"]
     crf: int = Field(ge=10, le=40)
     gop_seconds: float = Field(ge=0.5, le=4)

@@ -38,7 +38,7 @@ class Role(StrEnum):
 class Entry(Document):
     """What makes a file a product, an entry point for a page; `alias` is its stable name, where it has one.
 
-    `language` is that of captions (BCP 47), and `machine` says that no person wrote them.
+    `language` is that of captions (BCP 47), `machine` says that no person wrote them, `label` what the file calls them.
     """
 
     role: Role
@@ -48,6 +48,7 @@ class Entry(Document):
     bandwidth: int | None = None
     language: str | None = None
     machine: bool | None = None
+    label: str | None = None
 
 
 class File(Document):
@@ -81,6 +82,7 @@ class Product(Document):
     bandwidth: int | None = None
     language: str | None = None
     machine: bool | None = None
+    label: str | None = None
 
 
 class Label(Document):
@@ -122,13 +124,17 @@ class Screening(Document):
 
 
 class Captioned(Document):
-    """What came of captions; `none` says why there are no cues (`no_speech`, `language`, `refused`, `spend`, …)."""
+    """What came of captions; `none` says why there are no cues (`no_speech`, `language`, `refused`, `spend`, …).
+
+    `embedded` says that the upload brought them along.
+    """
 
     language: str | None = None
     model: str | None = None
     machine: bool = True
     cues: int = 0
     none: str | None = None
+    embedded: bool = False
 
 
 class Loudness(Document):
@@ -151,7 +157,11 @@ class Damaged(Document):
 
 
 class StepRecord(Document):
-    """One step that was done."""
+    """One step that was done, or tried: `refused` says why nothing was kept of it.
+
+    Of a copy, `rhythm` names the durations of its fragments: renditions beside it have to have the same.
+    Of a picture that was uploaded to be a poster, `picture` says what it is.
+    """
 
     digest: str
     kind: str
@@ -162,6 +172,9 @@ class StepRecord(Document):
     captions: CaptionTrack | None = None
     loudness: Loudness | None = None
     damaged: Damaged | None = None
+    refused: tuple[str, ...] = ()
+    rhythm: str | None = None
+    picture: Picture | None = None
     screening: Screening | None = None
     captioned: Captioned | None = None
 
@@ -266,7 +279,10 @@ class Failure(Document):
 
 
 class Outcome(Document):
-    """Everything that is known of how one version ended, or stands: what `show` reads."""
+    """Everything that is known of how one version ended, or stands: what `show` reads.
+
+    `poster` tells of the one that lay beside it: `uploaded` where it is shown, else why a frame is.
+    """
 
     version: str
     bucket: str
@@ -289,6 +305,7 @@ class Outcome(Document):
     spent: Spent | None = None
     moderation: Moderated | None = None
     captions: Captioned | None = None
+    poster: str | None = None
     damaged: Damaged | None = None
     cost: Cost | None = None
     failures: tuple[Failure, ...] = ()

@@ -1,6 +1,31 @@
-"""Captions that are uploaded beside a source: `films/a.mp4.en.vtt` are the English ones of `films/a.mp4`."""
+"""What is uploaded beside a source and belongs to it.
+
+`films/a.mp4.en.vtt` are the English captions of `films/a.mp4`, and `films/a.mp4.poster.jpg` is its poster.
+"""
+
+import re
 
 from service.core.captions import language_tag
+
+_POSTER = re.compile(r"(.*[^/])\.poster\.(?:jpe?g|png|webp)", re.DOTALL | re.IGNORECASE)
+
+
+def above(key: str) -> str | None:
+    """The key that `key` belongs to by its name; None for an upload of its own."""
+    match parent(key):
+        case (source, _):
+            return source
+        case _:
+            return pictured(key)
+
+
+def pictured(key: str) -> str | None:
+    """The key whose poster `key` is by its name (`<key>.poster.jpg`, `.jpeg`, `.png` or `.webp`); None for any other.
+
+    The name says no more than that: what kind of picture it is, its first bytes do.
+    """
+    found = _POSTER.fullmatch(key)
+    return found[1] if found else None
 
 
 def parent(key: str) -> tuple[str, str] | None:

@@ -15,11 +15,14 @@ from service.core.storyboard import Layout
 EPOCHS = {
     "Variant": 1,
     "Placeholder": 1,
+    "Copy": 1,
     "Rendition": 2,
     "Piece": 2,
     "Sound": 2,
     "Waveform": 1,
     "Poster": 2,
+    "Cover": 1,
+    "UploadedPoster": 1,
     "Sprites": 1,
     "Storyboard": 1,
     "Preview": 1,
@@ -28,6 +31,7 @@ EPOCHS = {
     "Screen": 1,
     "Transcript": 1,
     "Subtitles": 1,
+    "Embedded": 1,
 }
 
 ImageFormat = Literal["webp", "jpeg"]
@@ -52,8 +56,25 @@ class Placeholder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Copy:
+    """The largest rung of a source that complies: its own picture in a CMAF file, nothing decoded.
+
+    No second of it may have more than twice `max_bit_rate`.
+    """
+
+    name: str
+    width: int
+    height: int
+    frame_rate: str
+    max_bit_rate: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rendition:
-    """One rung: an H.264 track in a CMAF file of its own. `frame_rate` is a fraction as text, for the digest."""
+    """One rung: an H.264 track in a CMAF file of its own. `frame_rate` is a fraction as text, for the digest.
+
+    No `gop_seconds`, zero, stand for the keyframes that the source has: those of a rung beside a copy.
+    """
 
     name: str
     width: int
@@ -112,6 +133,33 @@ class Poster:
     sizes: tuple[tuple[int, int], ...]
     formats: tuple[ImageFormat, ...]
     quality: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """A picture that was uploaded beside the source to be its poster: what it is, and what `provider` sees in it.
+
+    It is the object `key` in its version with this ETag; `small` is what is done about one that is too small to be
+    looked at, as in the recipe. As with `Screen`, no rule is in it.
+    """
+
+    key: str
+    etag: str
+    provider: str
+    small: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadedPoster:
+    """That picture as a responsive set, the first size the largest; `cover` is the digest of the step that saw it."""
+
+    key: str
+    etag: str
+    cover: str
+    sizes: tuple[tuple[int, int], ...]
+    formats: tuple[ImageFormat, ...]
+    quality: tuple[int, ...]
+    background: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,14 +236,27 @@ class Subtitles:
     language: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """Subtitles that the source carries as text: its track `stream`, the `number`th one of its language, from 1."""
+
+    stream: int
+    language: str | None
+    number: int
+    title: str | None
+
+
 Step = (
     Variant
     | Placeholder
+    | Copy
     | Rendition
     | Piece
     | Sound
     | Waveform
     | Poster
+    | Cover
+    | UploadedPoster
     | Sprites
     | Storyboard
     | Preview
@@ -204,6 +265,7 @@ Step = (
     | Screen
     | Transcript
     | Subtitles
+    | Embedded
 )
 
 

@@ -13,13 +13,14 @@ from service.core.plan import Assemble, Beside, Named, Plan
 from service.core.recipe import Prices, Rules
 from service.core.record import StepRecord
 from service.core.screening import Says
-from service.core.step import Screen, Subtitles, Transcript
+from service.core.step import Cover, Embedded, Screen, Subtitles, Transcript
 from service.core.tracks import CaptionTrack
 
 UNKNOWN, REFUSED = "unknown", "refused"  #: beside the kinds of media
 
 _NOTHING = Plan(steps=(), groups=())
 _CUES = CaptionTrack(file="", playlist="")
+_COVER = Picture(formats=("JPEG",), width=1280, height=720, frames=1, animated=False, alpha=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,8 +106,9 @@ def _made(known: Known, media: Media, rules: Rules) -> tuple[Plan, tuple[Named, 
 
 
 def _taken(named: Named) -> StepRecord:
-    track = _CUES if isinstance(named.step, Subtitles | Transcript) else None
-    return StepRecord(digest=named.digest, kind=type(named.step).__name__, captions=track)
+    track = _CUES if isinstance(named.step, Subtitles | Embedded | Transcript) else None
+    picture = _COVER if isinstance(named.step, Cover) else None
+    return StepRecord(digest=named.digest, kind=type(named.step).__name__, captions=track, picture=picture)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,7 +144,10 @@ def audio_track(
 
 
 def joined(index: Index, seconds: int = SEGMENT_SECONDS) -> tuple[Fragment, ...]:
-    """Fragments joined to segments as near to `seconds` as whole fragments come; a mere tail belongs to the last."""
+    """Fragments joined to segments as near to `seconds` as whole fragments come; a mere tail belongs to the last.
+
+    None is joined to more than rounds to `seconds`: the target duration of the stream would be another one.
+    """
     segments: list[Fragment] = []
     for fragment in index.segments:
         if not fragment.starts_with_key:
@@ -159,7 +162,8 @@ def joined(index: Index, seconds: int = SEGMENT_SECONDS) -> tuple[Fragment, ...]
 
 
 def _nearer(so_far: Fraction, more: Fraction, seconds: int) -> bool:
-    return abs(so_far + more - seconds) < abs(so_far - seconds)
+    fits = so_far + more + _SHORTEST_TAIL <= seconds + Fraction(1, 2)
+    return fits and abs(so_far + more - seconds) < abs(so_far - seconds)
 
 
 def _both(first: Fragment, second: Fragment) -> Fragment:

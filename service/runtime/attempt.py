@@ -75,6 +75,7 @@ class Result:
     made: tuple[str, ...]
     reused: tuple[str, ...]
     captions: Captioned | None
+    poster: str | None
     damaged: Damaged | None
     cost: Cost
     later: Listen | None

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from service import metrics
 from service.core import command
-from service.core.outcome import Crowded, Superseded
+from service.core.outcome import Crowded, Reason, Rejected, Superseded
 from service.core.recipe import Limits
+from service.runtime import made
 from service.runtime.ports import Head, Uploads
 from service.runtime.room import Room
 
@@ -54,15 +55,19 @@ class Desk:
         self.room.give(self.held)
         self.held = 0
 
-    async def beside(self, key: str, etag: str, file: str) -> None:
-        """Fetch another upload into the folder, in the version with this ETag.
+    async def beside(self, key: str, etag: str, path: Path, *, most: int) -> None:
+        """Fetch another upload of at most `most` bytes, in the version with this ETag.
 
         :raises Superseded: when it is gone, or another one by now.
+        :raises Rejected: `too_large`.
         """
         head = await self.uploads.head(self.head.bucket, key)
         if head is None or head.etag != etag:
             raise Superseded(f"{key} changed while it was read")
-        await self.uploads.fetch(head, self.folder / file)
+        if head.size > most:
+            raise Rejected(Reason.TOO_LARGE, f"{key} has {head.size:,} bytes; at most {most:,} are accepted.")
+        made.remove(path)  # a link, perhaps, that a decoder has left there
+        await self.uploads.fetch(head, path)
         self._count(head)
 
     def _count(self, head: Head) -> None:

@@ -1,10 +1,13 @@
 """Makes tracks and pictures of a clip: one decode, then all that comes of it side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.core import (
+    compliance,
+    copies,
+    copying,
     encoding,
     loudness,
     pieces,
@@ -20,10 +23,11 @@ from service.core.boxes import Index
 from service.core.command import SAMPLE_RATE
 from service.core.media import Clip
 from service.core.outcome import Reason, Rejected, Unseekable
-from service.core.plan import Cut, Encode, Join, Named
+from service.core.plan import Cut, Encode, Join, Named, Remux
 from service.core.recipe import Limits
 from service.core.record import Damaged, Hint, Loudness, Spent, StepRecord
-from service.core.step import Piece, Poster, Rendition, Sound, Waveform
+from service.core.step import Copy, Piece, Poster, Rendition, Sound, Step, UploadedPoster, Waveform, digest
+from service.logs import log
 from service.runtime import made
 from service.runtime.beside import both
 from service.runtime.desk import Desk
@@ -54,13 +58,15 @@ class _Mastered:
 
 @dataclass(frozen=True, kw_only=True)
 class _Made:
-    """What the steps of one decode have in common."""
+    """What the steps of one decode have in common; `former` are the sounds that were made before."""
 
     clip: Clip
     folder: Path
     damaged: Damaged | None
     drawn: _Drawn
     mastered: _Mastered
+    former: Mapping[Sound, Loudness | None]
+    rhythm: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +76,30 @@ class Encoder:
     films: Films
     pictures: Pictures
 
+    async def remux(
+        self, group: Remux, desk: Desk, on_share: Callable[[float], None]
+    ) -> tuple[list[StepRecord], Spent]:
+        """The source's picture as it is, or a record of what is wrong with that: nobody rejects an upload for it."""
+        await desk.source()
+        ((named, copy),) = [(named, named.step) for named in group.steps if isinstance(named.step, Copy)]
+        track, spent = desk.folder / products.track_file(copy), NOTHING
+        try:
+            argv = copying.copy(group.clip, track.name, desk.limits)
+            ran = await self.films.run(desk.folder, argv, seconds=group.clip.seconds, on_share=on_share)
+            spent, index = ran.spent, await self.films.index(track)
+            faults = await self.films.faults(track, index, group.clip, max_bit_rate=copy.max_bit_rate)
+            faults += (f"reading it met errors: {ran.first}",) if ran.errors else ()
+        except Rejected as error:
+            faults = (f"copying it failed: {error.message}",)
+        if faults:
+            log.info("not_copied", because=faults)
+            made.remove(track)
+            return [_refused(named, faults)], spent
+        record = await _track(named, copy, index, desk.folder)
+        return [record.model_copy(update={"rhythm": compliance.rhythm(index)})], spent
+
     async def encode(
-        self, group: Encode, desk: Desk, on_share: Callable[[float], None]
+        self, group: Encode, desk: Desk, ledger: Ledger, on_share: Callable[[float], None]
     ) -> tuple[list[StepRecord], Spent]:
         """Everything of one decode; sound is encoded while the poster is drawn."""
         await desk.source()
@@ -83,7 +111,15 @@ class Encoder:
             self._master(clip, [step for step in steps if isinstance(step, Sound)], folder, desk.limits),
         )
         damaged = verify.worst([verify.damage(ran, clip), mastered.damaged])
-        common = _Made(clip=clip, folder=folder, damaged=damaged, drawn=poster, mastered=mastered)
+        common = _Made(
+            clip=clip,
+            folder=folder,
+            damaged=damaged,
+            drawn=poster,
+            mastered=mastered,
+            former=_former(steps, ledger),
+            rhythm=group.rhythm,
+        )
         records = [await self._encoded(named, common) for named in group.steps]
         return records, added(ran.spent, poster.spent, mastered.spent)
 
@@ -117,13 +153,13 @@ class Encoder:
                 await fetched(piece.digest, name, folder, ledger)
             (track, *_) = products.expected(rung)
             await self.films.join(folder, names, track.name)
-            records.append(await self._rendition(named, rung, group.clip, folder, damaged))
+            records.append(await self._rendition(named, group.clip, folder, damaged=damaged, rhythm=group.rhythm))
         return records, added(*(record.spent for record, _ in done))
 
     async def _encoded(self, named: Named, of: _Made) -> StepRecord:
         match named.step:
-            case Rendition() as step:
-                return await self._rendition(named, step, of.clip, of.folder, of.damaged)
+            case Rendition():
+                return await self._rendition(named, of.clip, of.folder, damaged=of.damaged, rhythm=of.rhythm)
             case Sound() as step:
                 return await self._sound(named, step, of)
             case Waveform() as step:
@@ -133,24 +169,19 @@ class Encoder:
         return await recorded(named, of.folder, hint=of.drawn.hint, damaged=of.damaged)
 
     async def _rendition(
-        self, named: Named, step: Rendition, clip: Clip, folder: Path, damaged: Damaged | None
+        self, named: Named, clip: Clip, folder: Path, *, damaged: Damaged | None, rhythm: str | None
     ) -> StepRecord:
-        track, playlist, i_frames = (one.name for one in products.expected(step))
-        index = await self.films.index(folder / track)
+        """Nothing is kept of one beside a copy of `rhythm`, if it does not fit there, or the copy shows damage."""
+        step = named.step
+        assert isinstance(step, Rendition)
+        index = await self.films.index(folder / products.track_file(step))
         verify.check_track(step, index, clip)
         verify.check_frames(step, index)
-        _write_playlist(folder, playlist, playlists.media(index, file=track), track)
-        _write_playlist(folder, i_frames, playlists.i_frames(index, file=track), track)
-        video = tracks.video_track(
-            index,
-            file=track,
-            playlist=playlist,
-            i_frames=i_frames,
-            width=step.width,
-            height=step.height,
-            frame_rate=step.frame_rate,
-        )
-        return await recorded(named, folder, video=video, damaged=damaged)
+        if rhythm and (found := copies.unfit(index, damaged, rhythm)):
+            log.info("not_copied", because=found)
+            made.remove(folder / products.track_file(step))
+            return _refused(named, found, damaged)
+        return await _track(named, step, index, folder, damaged)
 
     async def _sound(self, named: Named, step: Sound, of: _Made) -> StepRecord:
         track, playlist = (one.name for one in products.expected(step))
@@ -195,7 +226,7 @@ class Encoder:
         log = of.folder / encoding.course(step)
         pairs = await self.films.levels(log)
         made.remove(log)
-        level = of.mastered.levels.get(step.sound)
+        level = of.mastered.levels.get(step.sound) or of.former.get(step.sound)
         course = waveform.make(
             pairs, rate=SAMPLE_RATE, samples_per_pixel=step.samples_per_pixel, gain=level.gain if level else 0.0
         )
@@ -214,18 +245,52 @@ class Encoder:
         pages = [Page(source=name, page=0, file=f"{name}.jpg") for name in found]
         shown = await self.pictures.frames(folder, pages, formats=("PPM",), side=_LOOKED_AT, limits=limits)
         best = found[posters.best(shown.traits)]
-        targets = [
-            Target(
-                file=products.poster_file(step, format_, size), width=size[0], height=size[1], format=format_, quality=q
-            )
-            for format_, q in zip(step.formats, step.quality, strict=True)
-            for size in step.sizes
-        ]
-        drawn = await self.pictures.draw(folder, best, targets, formats=("PPM",), background="#000000", limits=limits)
+        drawn = await self.pictures.draw(
+            folder, best, targets(step), formats=("PPM",), background="#000000", limits=limits
+        )
         for page in pages:
             made.remove(folder / page.source)
             made.remove(folder / page.file)
         return _Drawn(hint=drawn.hint, spent=added(shown.spent, drawn.spent))
+
+
+def targets(step: Poster | UploadedPoster) -> list[Target]:
+    """The files of a poster."""
+    return [
+        Target(file=products.poster_file(step, format_, size), width=size[0], height=size[1], format=format_, quality=q)
+        for format_, q in zip(step.formats, step.quality, strict=True)
+        for size in step.sizes
+    ]
+
+
+def _refused(named: Named, why: tuple[str, ...], damaged: Damaged | None = None) -> StepRecord:
+    return StepRecord(digest=named.digest, kind=type(named.step).__name__, refused=why, damaged=damaged)
+
+
+async def _track(
+    named: Named, step: Copy | Rendition, index: Index, folder: Path, damaged: Damaged | None = None
+) -> StepRecord:
+    """A rung with its playlists."""
+    track, playlist, i_frames = (one.name for one in products.expected(step))
+    _write_playlist(folder, playlist, playlists.media(index, file=track), track)
+    _write_playlist(folder, i_frames, playlists.i_frames(index, file=track), track)
+    video = tracks.video_track(
+        index,
+        file=track,
+        playlist=playlist,
+        i_frames=i_frames,
+        width=step.width,
+        height=step.height,
+        frame_rate=step.frame_rate,
+    )
+    return await recorded(named, folder, video=video, damaged=damaged)
+
+
+def _former(steps: Sequence[Step], ledger: Ledger) -> dict[Sound, Loudness | None]:
+    """How loud the sounds are whose waveform alone is still to do."""
+    sounds = [step.sound for step in steps if isinstance(step, Waveform)]
+    digests = {sound: digest(sound, version=ledger.version) for sound in sounds}
+    return {sound: ledger.steps[named].loudness for sound, named in digests.items() if named in ledger.steps}
 
 
 def _write_playlist(folder: Path, name: str, text: str, track: str) -> None:

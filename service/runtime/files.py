@@ -8,7 +8,7 @@ from service.core.outcome import Unavailable
 from service.core.plan import Named
 from service.core.products import Expected
 from service.core.record import Damaged, File, Hint, StepRecord
-from service.core.step import Placeholder, Poster
+from service.core.step import Placeholder, Poster, UploadedPoster
 from service.core.tracks import AudioTrack, VideoTrack
 from service.runtime import made
 from service.runtime.ledger import Ledger
@@ -37,7 +37,7 @@ async def recorded(
     damaged: Damaged | None = None,
 ) -> StepRecord:
     """A step whose files lie in `folder`, as its record lists it."""
-    shows_hint = isinstance(named.step, Placeholder | Poster)
+    shows_hint = isinstance(named.step, Placeholder | Poster | UploadedPoster)
     return StepRecord(
         digest=named.digest,
         kind=type(named.step).__name__,

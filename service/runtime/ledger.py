@@ -204,6 +204,11 @@ def _files(record: Record) -> list[File]:
     return [file for step in record.steps for file in step.files]
 
 
+def _in_vain(record: Record) -> bool:
+    """Whether it says of nothing but tries that they were in vain."""
+    return bool(record.steps) and all(step.refused for step in record.steps)
+
+
 def _whole(record: Record, there: Set[str]) -> bool:
     """Whether all of its files are among these objects."""
     return all(record.folder + file.name in there for file in _files(record))
@@ -265,7 +270,7 @@ async def superfluous(store: Store, at: Places, version: str, told: Outcome, *, 
     if not shown or not shown <= _made_by(records, wanted):
         return []
     for record in records:
-        bought = any(step.screening or step.captioned for step in record.steps)
+        bought = any(step.screening or step.captioned for step in record.steps) or _in_vain(record)
         served = bought or not wanted.isdisjoint(step.digest for step in record.steps)
         under_way = told.ended_at is None or record.made_at > told.ended_at
         if record.version != version or not (served or under_way):

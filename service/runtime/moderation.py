@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from service import metrics
 from service.core import screening, spend, step
-from service.core.media import Media
+from service.core.media import Media, Picture
 from service.core.outcome import Misconfigured, Overspent, Transient, Unscreened
 from service.core.products import Expected
-from service.core.recipe import Moderation, Rules
+from service.core.recipe import Limits, Moderation, Rules
 from service.core.record import Because, Decision, Moderated, Screening, StepRecord
 from service.core.step import Screen
 from service.logs import log
@@ -17,7 +18,7 @@ from service.runtime.desk import Desk
 from service.runtime.files import filed
 from service.runtime.ledger import Ledger
 from service.runtime.progress import Stopwatch
-from service.runtime.screener import Screener
+from service.runtime.screener import Screened, Screener
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,22 @@ class Moderator:
         assert seen
         return _judged(seen, rules, policy)
 
+    async def look(
+        self, picture: Picture, rules: Rules, folder: Path, limits: Limits, account: Account
+    ) -> Screened | None:
+        """What is seen in a picture that comes with the version; nothing is kept of it. None where nobody is asked.
+
+        :raises Unscreened: when nobody could be asked.
+        :raises Rejected: when it can't be decoded.
+        """
+        wanted = None if rules.moderation.provider == "off" else self._wanted(picture, rules)
+        if wanted is None:
+            return None
+        ask = _Question(step=wanted, digest="", media=picture, rules=rules.moderation)
+        found = await self._asked(ask, folder, limits, account)
+        looks = tuple(look.model_copy(update={"file": None}) for look in found.screening.looks)
+        return replace(found, screening=found.screening.model_copy(update={"looks": looks}), kept=())
+
     def _wanted(self, media: Media, rules: Rules) -> Screen | None:
         unit = self._screener(rules.moderation.provider).judge.unit
         affordable = spend.affordable(unit, rules.spend, rules.prices, {})
@@ -75,11 +92,7 @@ class Moderator:
         """Show the frames, and commit what was seen; the flagged ones are kept out of sight, for a reviewer."""
         watch = Stopwatch()
         await desk.source()
-        screener = replace(self._screener(ask.step.provider), allowance=account)
-        try:
-            found = await screener.screen(ask.step, ask.media, desk.folder, desk.limits, ask.rules)
-        except (Transient, Misconfigured, Overspent) as error:
-            raise Unscreened(f"{ask.step.provider}: {error}") from error
+        found = await self._asked(ask, desk.folder, desk.limits, account)
         seen = found.screening
         kept = [Expected(name=file, content_type="image/jpeg") for file in found.kept]
         files = tuple([await filed(one, desk.folder) for one in kept])
@@ -88,6 +101,13 @@ class Moderator:
         metrics.stage_seconds.labels("screen").observe(watch.seconds())
         metrics.cpu_seconds.inc(found.spent.cpu_seconds)
         log.info("screened", planned=seen.planned, model=seen.model, units=found.spent.units)
+
+    async def _asked(self, ask: _Question, folder: Path, limits: Limits, account: Account) -> Screened:
+        screener = replace(self._screener(ask.step.provider), allowance=account)
+        try:
+            return await screener.screen(ask.step, ask.media, folder, limits, ask.rules)
+        except (Transient, Misconfigured, Overspent) as error:
+            raise Unscreened(f"{ask.step.provider}: {error}") from error
 
 
 def _by_reviewer(decision: Decision, policy: str) -> Moderated:

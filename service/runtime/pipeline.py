@@ -27,6 +27,7 @@ from service.core.outcome import (
     Unscreened,
 )
 from service.core.recipe import Recipe
+from service.core.record import Role
 from service.logs import bound, log
 from service.runtime import ledger
 from service.runtime.attempt import Attempt, Result, without_captions
@@ -75,7 +76,9 @@ class Pipeline:
         if self.recipe.ignores(job.key):
             log.info("ignored", key=job.key)
             return ()
-        job = await self._of_parent(job)
+        return tuple([later for one in await self._whose_change(job) for later in await self._up_to_date(one, message)])
+
+    async def _up_to_date(self, job: Job, message: Message) -> tuple[Later, ...]:
         with bound(bucket=job.bucket, key=job.key):
             for turn in range(_ROUNDS):
                 try:
@@ -93,12 +96,24 @@ class Pipeline:
         source = json.loads(stored.body)
         return Job(bucket=source["bucket"], key=source["key"], type="captions", cause="transcribed")
 
-    async def _of_parent(self, job: Job) -> Job:
-        """Captions beside a source are no upload of their own, but a change of that source."""
-        above = sidecar.parent(job.key)
-        if above is None or job.type != "process" or not await self.uploads.head(job.bucket, above[0]):
-            return job
-        return replace(job, key=above[0], type="captions")
+    async def _whose_change(self, job: Job) -> list[Job]:
+        """Captions and a poster beside a source are no upload of their own, but a change of that source.
+
+        But one that came before its source has a page, which has to follow it, and may have to be withdrawn.
+        """
+        above = sidecar.above(job.key)
+        if above is None or job.type != "process" or not await self.uploads.head(job.bucket, above):
+            return [job]
+        return [*([job] if await self._has_page(job) else []), replace(job, key=above, type="captions")]
+
+    async def _has_page(self, job: Job) -> bool:
+        """Whether there is one, other than that of an upload that was deleted before this one came."""
+        found = (await Page.read(self.store, self._places(job))).manifest
+        gone = found is not None and found.status is Status.DELETED
+        return found is not None and not (gone and await self.uploads.head(job.bucket, job.key))
+
+    def _places(self, job: Job) -> places.Places:
+        return places.Places(name=places.name(job.bucket, job.key, several_buckets=self.several_buckets))
 
     async def _reconcile(self, job: Job, message: Message, *, tries: int) -> tuple[Later, ...]:
         """Earlier tries are over: they may have died before telling what they published, and leave files behind."""
@@ -166,7 +181,7 @@ class Pipeline:
 
     async def _now(self, job: Job, message: Message) -> tuple[Page, Attempt | None]:
         """The page manifest, and what there is to attempt: nothing, where the source is gone."""
-        at = places.Places(name=places.name(job.bucket, job.key, several_buckets=self.several_buckets))
+        at = self._places(job)
         page = await Page.read(self.store, at)
         head = await self.uploads.head(job.bucket, job.key)
         if head is None:
@@ -262,8 +277,12 @@ def _leaves_something(former: Manifest | None, page: Page, attempt: Attempt, *, 
         return False
     if again or former is None:
         return again
-    joined = attempt.job.type == "captions" and speaks_of(former, attempt.source)
+    joined = attempt.job.type == "captions" and speaks_of(former, attempt.source) and _posters(former) == _posters(now)
     return now.serving != former.serving and not joined
+
+
+def _posters(found: Manifest) -> set[str]:
+    return {one.url for one in found.serving.products if one.role is Role.POSTER} if found.serving else set()
 
 
 def _settled(page: Page, attempt: Attempt, *, again: bool) -> bool:

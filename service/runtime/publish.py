@@ -123,6 +123,7 @@ class Publisher:
                 "spent": result.spent,
                 "moderation": result.moderation,
                 "captions": result.captions,
+                "poster": result.poster,
                 "damaged": result.damaged,
                 "cost": result.cost,
             }

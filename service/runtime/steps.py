@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TypeVar, assert_never
 
 from service import metrics
-from service.core import command, dash, playlists, products, storyboard, verify
+from service.core import command, covers, dash, playlists, products, storyboard, verify
+from service.core.outcome import Rejected
 from service.core.places import Area
-from service.core.plan import Adopt, Assemble, Cut, Draw, Encode, Group, Join, group_digest
+from service.core.plan import Adopt, Assemble, Cut, Draw, Encode, Extract, Join, Making, Redraw, Remux, group_digest
 from service.core.record import Record, Spent, StepRecord
-from service.core.step import Package, Progressive, Storyboard, Variant
+from service.core.step import Package, Progressive, Storyboard, UploadedPoster, Variant
 from service.core.tracks import AudioTrack, VideoTrack
+from service.logs import log
 from service.runtime import made
 from service.runtime.captioner import Captioner
 from service.runtime.desk import Desk
-from service.runtime.encoder import Encoder
+from service.runtime.encoder import Encoder, targets
 from service.runtime.files import fetched, recorded
 from service.runtime.ledger import Ledger
 from service.runtime.progress import Stopwatch
@@ -24,6 +26,7 @@ from service.runtime.tools import Films, Pictures, Target
 T = TypeVar("T")
 
 _NOTHING = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
+_COVER = "cover"  # the file of a poster that lies beside the source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,32 +43,43 @@ class Performer:
         """What makes tracks and pictures of clips."""
         return Encoder(films=self.films, pictures=self.pictures)
 
-    async def perform(self, group: Group, desk: Desk, ledger: Ledger, *, on_share: Callable[[float], None]) -> None:
+    async def perform(self, group: Making, desk: Desk, ledger: Ledger, *, on_share: Callable[[float], None]) -> None:
         """Make every step of `group` and commit them together."""
         watch = Stopwatch()
         if isinstance(group, Cut) and await ledger.found(group_digest(group)):
             return  # by a worker that has the same message, or another one about the same version
-        match group:
-            case Draw():
-                steps, spent = await self._draw(group, desk)
-            case Encode():
-                steps, spent = await self.encoder.encode(group, desk, on_share)
-            case Cut():
-                steps, spent = await self.encoder.cut(group, desk, on_share)
-            case Join():
-                steps, spent = await self.encoder.join(group, desk.folder, ledger)
-            case Assemble():
-                steps, spent = await self._assemble(group, desk.folder, ledger)
-            case Adopt():
-                steps, spent = await self.captioner.adopt(group, desk, ledger)
-            case _:
-                assert_never(group)
+        steps, spent = await self._made(group, desk, ledger, on_share)
         metrics.stage_seconds.labels(type(group).__name__.lower()).observe(watch.seconds())
         if not isinstance(group, Join):
             metrics.cpu_seconds.inc(spent.cpu_seconds)
         area: Area | None = "work" if isinstance(group, Cut) else None
         await ledger.add(group_digest(group), steps, spent, desk.folder, area=area)
         on_share(1.0)
+
+    async def _made(
+        self, group: Making, desk: Desk, ledger: Ledger, on_share: Callable[[float], None]
+    ) -> tuple[list[StepRecord], Spent]:
+        match group:
+            case Draw():
+                return await self._draw(group, desk)
+            case Remux():
+                return await self.encoder.remux(group, desk, on_share)
+            case Encode():
+                return await self.encoder.encode(group, desk, ledger, on_share)
+            case Cut():
+                return await self.encoder.cut(group, desk, on_share)
+            case Join():
+                return await self.encoder.join(group, desk.folder, ledger)
+            case Assemble():
+                return await self._assemble(group, desk.folder, ledger)
+            case Adopt():
+                return await self.captioner.adopt(group, desk, ledger)
+            case Extract():
+                return await self.captioner.extract(group, desk, ledger)
+            case Redraw():
+                return await self._redraw(group, desk, ledger)
+            case _:
+                assert_never(group)
 
     async def _draw(self, group: Draw, desk: Desk) -> tuple[list[StepRecord], Spent]:
         await desk.source()
@@ -80,6 +94,28 @@ class Performer:
             limits=desk.limits,
         )
         return [await recorded(named, desk.folder, hint=drawn.hint) for named in group.steps], drawn.spent
+
+    async def _redraw(self, group: Redraw, desk: Desk, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
+        """A poster that was uploaded; that it can't be decoded is noted, and is no failure of the video."""
+        (named,) = group.steps
+        assert isinstance(named.step, UploadedPoster)
+        step, seen = named.step, ledger.steps[named.step.cover].picture
+        assert seen
+        try:
+            await desk.beside(step.key, step.etag, desk.folder / _COVER, most=covers.most_bytes(desk.limits))
+            drawn = await self.pictures.draw(
+                desk.folder,
+                _COVER,
+                targets(step),
+                formats=seen.formats,
+                background=step.background,
+                limits=desk.limits,
+            )
+        except Rejected as error:
+            log.warning("poster_refused", because=error.message)
+            refused = StepRecord(digest=named.digest, kind=type(step).__name__, refused=(error.reason.value,))
+            return [refused], _NOTHING
+        return [await recorded(named, desk.folder, hint=drawn.hint)], drawn.spent
 
     async def _assemble(self, group: Assemble, folder: Path, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
         records, spent = [], _NOTHING

@@ -123,6 +123,12 @@ class Films(Protocol):
         :raises Rejected: `damaged`, when nothing that can be played was written.
         """
 
+    async def faults(self, path: Path, index: Index, clip: Clip, *, max_bit_rate: int) -> tuple[str, ...]:
+        """Why a copy of the clip's picture, of this index, may not be published; none where it may.
+
+        :raises Rejected: `damaged`, when it can't be read.
+        """
+
     async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
         """Make one track of its pieces, and remove them.
 

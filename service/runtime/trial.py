@@ -1,23 +1,24 @@
 """One try at a version: what it is, whether it may be shown, and everything that is to be made of it."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from service.core import explain, gate, manifest, plan, spend, verify
+from service.core import covers, explain, gate, manifest, plan, spend, verify
 from service.core.media import Clip, Media
-from service.core.outcome import Unseekable
-from service.core.plan import Beside, Plan
+from service.core.outcome import Unscreened, Unseekable
+from service.core.plan import Beside, Group, Plan, Vet
 from service.core.recipe import Rules
-from service.core.record import Captioned, Cost, Moderated
+from service.core.record import Captioned, Cost, Moderated, StepRecord
 from service.core.step import Piece
 from service.logs import log
-from service.runtime import surroundings
+from service.runtime import made, surroundings
 from service.runtime.allowance import Account, Allowance
 from service.runtime.attempt import Attempt, Result
+from service.runtime.covers import Vetting
 from service.runtime.desk import Desk
 from service.runtime.examine import Examiner
 from service.runtime.ledger import Ledger
@@ -39,6 +40,7 @@ class Trial:
     account: Account
     beside: Beside | None = field(default=None, init=False)
     whole: bool = field(default=False, init=False)  #: whether a long video turned out not to come in pieces
+    poster: str | None = field(default=None, init=False)  #: why the one beside it was not looked at, this time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +132,7 @@ class Trials:
             planned = plan.make(
                 media, rules, version=ledger.version, done=ledger.steps, beside=trial.beside, whole=trial.whole
             )
+            await _discard(planned.futile, ledger, trial.desk.folder)
             log.info("planned", media=type(media).__name__, steps=len(planned.steps), groups=len(planned.groups))
             if not planned.groups:
                 await ledger.retire({digest for digest, done in ledger.steps.items() if done.kind == Piece.__name__})
@@ -138,11 +141,21 @@ class Trials:
             whole = finished + now + sum(rest)
             share = progress.between(finished / whole, (finished + now) / whole)
             try:
-                await self.performer.perform(planned.groups[0], trial.desk, ledger, on_share=share)
+                await self._do(planned.groups[0], trial, share)
             except Unseekable as error:
                 log.warning("worked_on_as_a_whole", because=str(error))
                 trial.whole = True
+            except Unscreened as error:
+                log.warning("poster_unscreened", because=str(error))
+                trial.poster, trial.beside = covers.UNAVAILABLE, replace(trial.beside, poster=None)
             finished += now
+
+    async def _do(self, group: Group, trial: Trial, on_share: Callable[[float], None]) -> None:
+        if isinstance(group, Vet):
+            vetting = Vetting(examiner=self.examiner, moderator=self.moderator)
+            await vetting.vet(group, trial.attempt.rules, trial.desk, trial.ledger, trial.account)
+        else:
+            await self.performer.perform(group, trial.desk, trial.ledger, on_share=on_share)
 
     def _result(self, trial: Trial, media: Media, moderation: Moderated, planned: Plan) -> Result:
         attempt, ledger = trial.attempt, trial.ledger
@@ -166,10 +179,19 @@ class Trials:
             made=tuple(ledger.made),
             reused=tuple(digest for digest in wanted if digest in ledger.steps and digest not in ledger.made),
             captions=_captioned(ledger, wanted),
+            poster=trial.poster or covers.told(_wanted(ledger, wanted), attempt.rules),
             damaged=damaged,
             cost=_cost(trial),
             later=planned.later if allowed else None,
         )
+
+
+async def _discard(copy: str | None, ledger: Ledger, folder: Path) -> None:
+    """A copy that this try made in vain: a rung of its name is made next. One of an earlier try is left to a sweep."""
+    if copy in ledger.made and (files := ledger.steps[copy].files):
+        for file in files:
+            made.remove(folder / file.name)
+        await ledger.retire({copy})
 
 
 def _policy(media: Media, rules: Rules) -> Literal["publish", "reject"]:
@@ -181,6 +203,10 @@ def _bought(ledger: Ledger) -> dict[str, float]:
     for record in ledger.records:
         bought.update(record.spent.units)
     return dict(bought)
+
+
+def _wanted(ledger: Ledger, wanted: Collection[str]) -> dict[str, StepRecord]:
+    return {digest: step for digest, step in ledger.steps.items() if digest in wanted}
 
 
 def _captioned(ledger: Ledger, wanted: dict[str, int]) -> Captioned | None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from service.tables.cells import short
 
 _PERIOD = 60.0  # seconds, by whose pace the time that is left is estimated
-_PLAIN = {"ready", "ignored", "captions"}  # what needs no line of its own
+_PLAIN = {"ready", "ignored", "captions", "poster"}  # what needs no line of its own
 
 
 class Bars:

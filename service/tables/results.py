@@ -10,7 +10,7 @@ from service.core import explain
 from service.core.manifest import Serving
 from service.core.outcome import Reason
 from service.core.record import Outcome
-from service.core.step import Screen, Step, Subtitles, Transcript
+from service.core.step import Embedded, Screen, Step, Subtitles, Transcript
 from service.tables import words
 from service.tables.cells import cell, printable, short, table
 
@@ -81,7 +81,7 @@ def plan_document(one: examine.Examined) -> dict[str, object]:
     if one.planned is None or one.media is None or one.prices is None:
         return examined_document(one) | {"steps": []}
     media = one.media
-    steps = [{"step": _label(step), "why": explain.why(step, media)} for step in one.steps]
+    steps = [{"step": _label(step), "why": why} for step, why in explain.reasons(one.planned, media, screen=one.screen)]
     estimate = explain.cost(one.planned, media, one.prices, screen=one.screen)
     costs = {"cpu_seconds": round(estimate.cpu_seconds, 2), "units": estimate.units, "dollars": estimate.dollars}
     return examined_document(one) | {"steps": steps} | costs
@@ -91,7 +91,7 @@ def plan_table(one: examine.Examined) -> Table:
     """What would be made of a file, why, and what it would cost."""
     if one.planned is None or one.media is None or one.prices is None:
         return table(["would be", "because"], [("rejected", f"{one.code}: {one.message}")], title=short(one.key, 90))
-    rows = [(_label(step), explain.why(step, one.media)) for step in one.steps]
+    rows = [(_label(step), why) for step, why in explain.reasons(one.planned, one.media, screen=one.screen)]
     estimate = explain.cost(one.planned, one.media, one.prices, screen=one.screen)
     bought = f"{words.units(estimate.units)}, " if estimate.units else ""
     rows.append(("about", f"{bought}{estimate.cpu_seconds:.1f} CPU seconds, ${estimate.dollars:.6f} in all"))
@@ -105,6 +105,6 @@ def _label(step: Step) -> str:
             return "moderation"
         case Transcript():
             return "captions"
-        case Subtitles():
-            return f"captions {step.language}"
+        case Subtitles() | Embedded():
+            return f"captions {step.language or ''}".strip()
     return f"{type(step).__name__.lower()} {getattr(step, 'name', '')}".strip()

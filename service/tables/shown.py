@@ -61,6 +61,7 @@ def _of_outcome(outcome: Outcome, found: Manifest | None) -> Rows:
     state = found.serving.captions if found and found.serving else "none"
     rows += [("damaged", words.damage(outcome.damaged))] if outcome.damaged else []
     rows += [("captions", told)] if (told := words.captions(outcome.captions, state)) else []
+    rows += [("poster", words.poster(outcome.poster))] if outcome.poster else []
     rows += [("cost", words.cost(outcome.cost))] if outcome.cost else []
     return rows + [("failure", f"{failure.at:%Y-%m-%d %H:%M:%S} {failure.error}") for failure in outcome.failures]
 

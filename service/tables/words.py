@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from service.core import covers
 from service.core.record import Because, Captioned, Cost, Damaged, Moderated
 
 _UNITS = {"rekognition_image": "image(s) by Rekognition", "transcribe_minute": "minute(s) by Transcribe"}
@@ -16,7 +17,14 @@ _NONE = {
     "too_short": "the sound is too short",
     "too_long": "the sound is too long for the provider",
     "damaged": "those that were uploaded can't be read",
+    "empty": "nothing is in those that were uploaded",
     "unavailable": "they could not be made; the worker's log says why",
+}
+_POSTERS = {
+    covers.SHOWN: "uploaded beside it",
+    covers.UNAVAILABLE: "a frame: nobody could be asked about the one beside it; reprocess it to ask again",
+    "review": "a frame: moderation has doubts about the one beside it",
+    "block": "a frame: moderation blocks the one beside it",
 }
 _WITHOUT = {
     "pending": "are being written down: they join the page when they are there",
@@ -93,8 +101,14 @@ def captions(found: Captioned | None, state: str) -> str | None:
         return _WITHOUT.get(state)
     if found.none:
         return f"none: {_NONE.get(found.none, found.none)}"
-    whose = f"written down by {found.model or 'a machine'}" if found.machine else "uploaded beside it"
+    uploaded = "found in it" if found.embedded else "uploaded beside it"
+    whose = f"written down by {found.model or 'a machine'}" if found.machine else uploaded
     return f"{found.language or 'of an unknown language'}, {found.cues} cue(s), {whose}"
+
+
+def poster(told: str) -> str:
+    """What became of the one that was uploaded."""
+    return _POSTERS.get(told, f"a frame: the one beside it was refused ({told})")
 
 
 def cost(found: Cost) -> str:

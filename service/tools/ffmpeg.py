@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service import metrics
-from service.core import boxes, command, gate, joining, media
+from service.core import boxes, command, compliance, gate, joining, media
 from service.core.boxes import Index
 from service.core.complaints import Complaints
 from service.core.gate import Clock
@@ -141,6 +141,13 @@ class FFmpeg:
         """
         return await asyncio.to_thread(_index, path)
 
+    async def faults(self, path: Path, index: Index, clip: Clip, *, max_bit_rate: int) -> tuple[str, ...]:
+        """Why a copy of the clip's picture, of this index, may not be published: every frame's header is looked at.
+
+        :raises Rejected: `damaged`, when it can't be read.
+        """
+        return await asyncio.to_thread(_faults, path, index, clip, max_bit_rate)
+
     async def join(self, folder: Path, names: Sequence[str], target: str) -> None:
         """Make one track of its pieces, and remove them: no decoder sees them.
 
@@ -241,6 +248,14 @@ def _index(path: Path) -> Index:
             return boxes.read_index(_reading(file), os.fstat(file.fileno()).st_size)
     except (OSError, ValueError, Rejected) as error:
         raise Rejected(Reason.DAMAGED, "Nothing in it could be decoded.") from error
+
+
+def _faults(path: Path, index: Index, clip: Clip, max_bit_rate: int) -> tuple[str, ...]:
+    assert clip.video
+    assert clip.timeline
+    frames, seconds = clip.timeline.packets, 1 / clip.video.frame_rate
+    with made.opened(path) as file:
+        return compliance.faults(_reading(file), index, frames=frames, seconds=seconds, max_bit_rate=max_bit_rate)
 
 
 def _reading(file: BufferedReader) -> boxes.Read:

@@ -1,18 +1,16 @@
-"""Every ffmpeg and ffprobe command, whole or in its telling part."""
+"""Every ffmpeg and ffprobe command but those that encode, whole or in its telling part."""
 
 from dataclasses import replace
-from typing import Any
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import command, plan
-from service.core.media import AUDIO_CODECS, VIDEO_CODECS, Clip
-from service.core.plan import Encode
+from service.core import command
+from service.core.media import AUDIO_CODECS, VIDEO_CODECS
 from service.core.sniff import StreamFile
-from service.core.step import Poster, Rendition, Sound
-from tests.core.samples import MOV, PHONE, PHONE_PICTURE, PHONE_SOUND, RULES, SONG, limits, rules
+from tests.core.samples import MOV, PHONE, PHONE_PICTURE, PHONE_SOUND, RULES, SONG
 
 CODECS = (
     "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,alac,amrnb,libopencore_amrnb,amrwb,"
@@ -32,124 +30,22 @@ STRIPPED = "-fflags +bitexact -flags +bitexact"
 ANY = StreamFile(demuxers=("mp3", "aac"), certain=False)
 
 
-def encoding(clip: Clip, recipe: str = "") -> Encode:
-    """The group of a clip that decodes the source."""
-    group = plan.make(clip, rules(recipe), version="v", done=()).groups[0]
-    assert isinstance(group, Encode)
-    return group
-
-
-def argv(clip: Clip, recipe: str = "", **changed: float) -> list[str]:
-    """The command that encodes a clip."""
-    return command.encode(encoding(clip, recipe), limits(**changed))
-
-
 def value(args: list[str], option: str) -> str:
     """What stands after an option that occurs once."""
     assert 1 == args.count(option)
     return args[args.index(option) + 1]
 
 
-def test_portrait_clip_with_sound():
-    """The whole command for a phone's clip: one decode, two rungs, a poster and the sound, each stripped of tags."""
-    clip = replace(PHONE, video=replace(PHONE_PICTURE, width=320, height=568))
-    graph = (
-        "[0:1]split=3[s0][s1][s2];"
-        "[s0]fps=eof_action=pass:fps=30000/1001:start_time=0[s3];[s3]scale=320:568:flags=bicubic[s4];"
-        "[s4]setsar=1[s5];[s5]format=yuv420p[s6];"
-        "[s1]fps=eof_action=pass:fps=30000/1001:start_time=0[s7];[s7]scale=240:426:flags=bicubic[s8];"
-        "[s8]setsar=1[s9];[s9]format=yuv420p[s10];"
-        "[s2]select=eq(n\\,0)+gte(t\\,1.000)[s11];[s11]scale=320:568[s12];[s12]format=rgb24[s13];"
-        "[0:0]aresample=48000:async=1:first_pts=0[s14];[s14]aformat=channel_layouts=mono[s15]"
-    )
-    keyframes = "-force_key_frames expr:gte(t,n_forced*2) -g 1000 -map_chapters -1 -map_metadata -1"
-    cmaf = "-movflags +cmaf+frag_keyframe+global_sidx -preset veryfast -profile:v high -sc_threshold 0"
-    expected = [
-        *FFMPEG,
-        *("-f", "mov"),
-        *GUARDS,
-        *("-i", "file:in", "-filter_complex", graph),
-        *f"-map [s6] -f mp4 -bufsize 1600000 -c:v libx264 -crf 23 {STRIPPED}".split(),
-        *f"{keyframes} -maxrate 800000 {cmaf} 320p.mp4".split(),
-        *f"-map [s10] -f mp4 -bufsize 800000 -c:v libx264 -crf 23 {STRIPPED}".split(),
-        *f"{keyframes} -maxrate 400000 {cmaf} 240p.mp4".split(),
-        *f"-map [s13] -f image2 -c:v png {STRIPPED} -fps_mode passthrough -frames:v 2".split(),
-        *"-map_chapters -1 -map_metadata -1 -update 1 poster.png".split(),
-        *f"-map [s15] -f mp4 -b:a 128000 -c:a aac {STRIPPED} -frag_duration 2000000".split(),
-        *"-map_chapters -1 -map_metadata -1 -movflags +cmaf+global_sidx+delay_moov -use_editlist 1 audio.mp4".split(),
-    ]
-    assert expected == argv(clip)
-
-
-def test_sound_alone():
-    """The whole command for a song: no picture, no poster."""
-    graph = "[0:0]aresample=48000:async=1:first_pts=0[s0];[s0]aformat=channel_layouts=mono[s1]"
-    expected = [
-        *FFMPEG,
-        *("-f", "mov"),
-        *GUARDS,
-        *("-i", "file:in", "-filter_complex", graph),
-        *f"-map [s1] -f mp4 -b:a 128000 -c:a aac {STRIPPED} -frag_duration 2000000".split(),
-        *"-map_chapters -1 -map_metadata -1 -movflags +cmaf+global_sidx+delay_moov -use_editlist 1 audio.mp4".split(),
-    ]
-    assert expected == argv(SONG)
-
-
-def test_what_is_done_is_not_decoded_for():
-    """A group that lacks one rung alone makes that rung."""
-    group = encoding(PHONE)
-    args = command.encode(replace(group, steps=group.steps[1:2]), RULES.limits)
-    assert ["720p.mp4"] == [arg for arg in args if arg.endswith((".mp4", ".png"))]
-    assert value(args, "-filter_complex").startswith("[0:1]split=1[s0];[s0]fps=")
-
-
-def test_silent_clip_has_no_sound():
-    """No sound is mapped where there is none."""
-    args = argv(replace(PHONE, audio=()))
-    assert "aresample" not in value(args, "-filter_complex")
-    assert "audio.mp4" not in args
-
-
-@pytest.mark.parametrize(("channels", "layout"), [(1, "mono"), (2, "stereo"), (6, "stereo")])
-def test_layout(channels: int, layout: str):
-    """Surround is mixed down to stereo."""
-    clip = replace(SONG, audio=(replace(PHONE_SOUND, channels=channels),))
-    assert value(argv(clip), "-filter_complex").endswith(f"aformat=channel_layouts={layout}[s1]")
-
-
-def test_interlaced():
-    """Fields are joined before anything is scaled, and only where a frame says that it has them."""
-    clip = replace(PHONE, video=replace(PHONE_PICTURE, interlaced=True))
-    assert value(argv(clip), "-filter_complex").startswith("[0:1]yadif=deint=interlaced[s0];[s0]split=6")
-
-
-def test_first_frame_as_poster():
-    """A clip of no length has its first frame as poster: one frame, not two."""
-    clip = replace(PHONE, timeline=replace(PHONE.timeline, duration=0.0, packets=1))
-    args = argv(clip)
-    assert "select=eq(n\\,0)+gte(t\\,0.000)" in value(args, "-filter_complex")
-    assert "1" == value(args, "-frames:v")
-
-
-def test_gop_seconds():
-    """Keyframes are forced by the clock, so that they fall together at every frame rate."""
-    assert "expr:gte(t,n_forced*1.5)" in argv(PHONE, "[video]\ngop_seconds = 1.5")
-    assert "expr:gte(t,n_forced*4)" in argv(PHONE, "[video]\ngop_seconds = 4")
-
-
-def test_recipe_reaches_the_encoder():
-    """Preset, CRF, rates and limits are the recipe's."""
-    clip = replace(PHONE, video=replace(PHONE_PICTURE, width=240, height=426))
-    args = argv(clip, "[video]\npreset = 'slow'\ncrf = 30\n[audio]\nbit_rate = 96_000", streams=5, pixels=1000)
-    told = [value(args, option) for option in ("-preset", "-crf", "-b:a", "-max_streams", "-max_pixels")]
-    assert ["slow", "30", "96000", "6", "1000"] == told
-
-
-def test_uncertain_format_is_not_forced():
-    """Where the magic number names no format, ffmpeg chooses among the listed ones."""
-    args = argv(replace(SONG, sniffed=ANY))
-    assert "mp3,aac" == value(args, "-format_whitelist")
-    assert "mp4" == value(args, "-f")  # the output's alone
+def guarded(args: list[str]) -> None:
+    """See that closed lists and limits stand before each input."""
+    inputs = [at for at, arg in enumerate(args) if arg == "file:in"]
+    assert inputs
+    for begin, end in pairwise([0, *inputs]):
+        before = args[begin:end]
+        assert "file" == value(before, "-protocol_whitelist")
+        for option in ("-format_whitelist", "-codec_whitelist", "-max_streams", "-max_pixels"):
+            assert value(before, option)
+    assert value(args, "-max_alloc")  # of the whole command
 
 
 def test_probe():
@@ -194,6 +90,35 @@ def test_decode():
     assert expected == command.decode(PHONE, RULES.limits)
 
 
+@pytest.mark.parametrize(("target", "muxer"), [("speech.flac", "flac"), ("speech.s16le", "s16le")])
+def test_speech(target: str, muxer: str):
+    """The whole command for a machine that listens: one channel at 16 kHz; the picture is read for its clock."""
+    graph = "[0:0]aresample=16000:async=1:first_pts=0[s0];[s0]aformat=channel_layouts=mono:sample_fmts=s16[s1]"
+    expected = [
+        *(*FFMPEG, "-f", "mov", *GUARDS, "-i", "file:in", "-filter_complex", graph),
+        *f"-map [s1] -f {muxer} {STRIPPED} -map_chapters -1 -map_metadata -1 {target}".split(),
+        *"-map 0:1 -f null -c copy -".split(),
+    ]
+    assert expected == command.speech(PHONE, 0, target, RULES.limits)
+
+
+def test_speech_of_a_song():
+    """There is nothing else to read."""
+    args = command.speech(SONG, 0, "speech.flac", RULES.limits)
+    assert ("speech.flac", 1) == (args[-1], args.count("-map"))
+
+
+def test_trials():
+    """What is tried out before any job is done is all that is not in every build: encoders, and the library for HDR."""
+    abilities = [ability for ability, _ in command.trials()]
+    assert ["libx264", "libwebp_anim", "aac"] == [one.removeprefix("encode with ") for one in abilities[:-1]]
+    assert "map HDR to SDR with zscale" == abilities[-1]
+    for ability, args in command.trials():
+        assert "ffmpeg" == args[0]
+        assert ability.rpartition(" ")[2] in " ".join(args)
+        assert ["-f", "null", "-"] == args[args.index("null") - 1 :]
+
+
 def test_remux():
     """The whole command for the plain file: our own tracks, copied, the index in front."""
     inputs = [
@@ -219,30 +144,18 @@ def test_inspect():
 
 
 COMMANDS = [
-    argv(PHONE),
-    argv(SONG),
     command.probe(ANY, RULES.limits),
     command.packets(ANY, RULES.limits),
     command.decode(PHONE, RULES.limits),
+    command.speech(PHONE, 0, "speech.flac", RULES.limits),
 ]
 
 
-@pytest.mark.parametrize("args", COMMANDS, ids=["video", "sound", "probe", "packets", "decode"])
+@pytest.mark.parametrize("args", COMMANDS, ids=["probe", "packets", "decode", "speech"])
 def test_uploads_are_read_guarded(args: list[str]):
     """Whatever reads an upload has closed lists and limits before its only input, which has a constant name (FF-1)."""
     assert ["file:in"] == [arg for arg in args if arg.startswith("file:")]
-    before = args[: args.index("file:in")]
-    assert "file" == value(before, "-protocol_whitelist")
-    for option in ("-format_whitelist", "-codec_whitelist", "-max_streams", "-max_pixels", "-max_alloc"):
-        assert value(before, option)
-
-
-@pytest.mark.parametrize("args", COMMANDS[:2], ids=["video", "sound"])
-def test_outputs_are_stripped(args: list[str]):
-    """No output carries tags or chapters of the source, or the encoder's name and date."""
-    outputs = args.count("-map")
-    for option, told in (("-map_metadata", "-1"), ("-map_chapters", "-1"), ("-fflags", "+bitexact")):
-        assert [told] * outputs == [args[at + 1] for at, arg in enumerate(args) if arg == option]
+    guarded(args)
 
 
 def test_every_known_codec_may_be_decoded():
@@ -251,29 +164,25 @@ def test_every_known_codec_may_be_decoded():
     assert renamed == (VIDEO_CODECS | AUDIO_CODECS) - set(CODECS.split(","))
 
 
-_LANGUAGES = st.sampled_from(["en", "zh-Hant", None])
-
-
 @given(
-    stream=st.integers(0, 999),
-    channels=st.integers(1, 64),
-    language=_LANGUAGES,
-    at=st.floats(0, 5),
+    stream=st.integers(2, 999),
+    language=st.sampled_from(["en", "zh-Hant", None]),
     size=st.tuples(st.integers(1, 8000), st.integers(1, 8000)),
 )
-def test_no_upload_names_an_argument(
-    stream: int, channels: int, language: str | None, at: float, size: tuple[int, int]
-):
+def test_no_upload_names_an_argument(stream: int, language: str | None, size: tuple[int, int]):
     """Only numbers and constants stand in a command: the same letters whatever the upload holds (FF-3)."""
-    track = replace(PHONE_SOUND, index=stream, channels=channels, language=language)
     clip = replace(
         PHONE,
         video=replace(PHONE_PICTURE, width=size[0], height=size[1], codec="x'; rm -rf /"),
-        audio=(track,),
+        audio=(replace(PHONE_SOUND, index=stream, language=language),),
         container="x'; rm -rf /",
-        timeline=replace(PHONE.timeline, duration=at * 10),
     )
-    for args in (argv(clip), command.decode(clip, RULES.limits), command.probe(clip.sniffed, RULES.limits)):
+    for args in (
+        command.decode(clip, RULES.limits),
+        command.probe(clip.sniffed, RULES.limits),
+        command.packets(clip.sniffed, RULES.limits),
+        command.speech(clip, stream, "speech.flac", RULES.limits),
+    ):
         assert not [arg for arg in args if set(arg) & set("'\"`$|&\n\0 ") or "rm" in arg.split("/")]
 
 
@@ -306,14 +215,3 @@ def test_any_progress_line(line: str):
     """Whatever the encoder prints is a time or nothing."""
     seconds = command.progress_seconds(line)
     assert seconds is None or seconds >= 0
-
-
-def test_names_of_files():
-    """Files in the scratch directory are called after the steps alone."""
-    made: list[Any] = [named.step for named in encoding(PHONE).steps]
-    names = {
-        "audio.mp4" if isinstance(one, Sound) else command.POSTER for one in made if not isinstance(one, Rendition)
-    }
-    rungs = {f"{one.name}.mp4" for one in made if isinstance(one, Rendition)}
-    assert [Poster] == [type(one) for one in made if isinstance(one, Poster)]
-    assert names | rungs == {arg for arg in argv(PHONE) if arg.endswith((".mp4", ".png"))}

@@ -34,12 +34,23 @@ def test_reasons_of_a_video():
         "480 x 854 of 1080 x 1920, 29.97 frames/s, CRF 23, at most 1400 kb/s",
         "360 x 640 of 1080 x 1920, 29.97 frames/s, CRF 23, at most 800 kb/s",
         "240 x 426 of 1080 x 1920, 29.97 frames/s, CRF 23, at most 400 kb/s",
-        "the frame at 1 s, 1080 x 1920",
-        "track 0, 1 channel(s), 128 kb/s",
+        "the best of 8 frame(s), 1080 x 1920 and smaller",
+        "10 frame(s) of 90 x 160 on 1 sheet(s)",
+        "3 s from 3 s on, 180 x 320",
+        "track 0, 1 channel(s), 128 kb/s, brought to -16 LUFS",
         "one file for a plain src, no encode",
         "HLS and DASH over 6 track(s), no encode",
+        "a frame every 1 s for the seek bar, no encode",
         "track 0, heard by whisper, in whatever language it is",
     ] == told
+
+
+def test_reasons_of_a_song():
+    """How loud it becomes, if it is to be changed at all."""
+    told = [explain.why(step, SONG) for step in steps(SONG)]
+    assert ["track 0, 1 channel(s), 128 kb/s, brought to -16 LUFS", "of track 0"] == told[:2]
+    (sound, *_) = plan.make(SONG, rules("audio.loudness = false"), version="v", done={}).steps
+    assert "track 0, 1 channel(s), 128 kb/s" == explain.why(sound.step, SONG)
 
 
 def test_reasons_of_pictures():

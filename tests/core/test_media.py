@@ -70,6 +70,7 @@ def test_phone_held_upright():
             transfer="bt709",
             progressive=True,
             starts=0.0,
+            matrix="smpte170m",
         ),
         audio=(AudioStream(index=0, codec="aac", channels=1, sample_rate=44_100, language=None, default=True),),
         streams=2,

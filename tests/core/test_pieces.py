@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core import command, pieces, plan, verify
+from service.core import encoding, pieces, plan, verify
 from service.core.boxes import Fragment, Index
 from service.core.media import Clip, Timeline
 from service.core.outcome import Unseekable
 from service.core.plan import Assemble, Cut, Encode, Join, Plan
 from service.core.record import StepRecord
 from service.core.sniff import StreamFile
-from service.core.step import Piece, Poster, Rendition, Sound
+from service.core.step import Piece, Poster, Preview, Rendition, Sound, Sprites
 from tests.core.samples import PHONE, rules
 
 RULES = rules('captions.provider = "off"\n')
@@ -79,12 +79,14 @@ def test_pieces_make_up_the_whole(seconds: float, rate: str, gap: float):
 
 
 def test_a_long_film_is_cut():
-    """Poster and sound apart, a group a piece, and at last what joins them and what needs no decode."""
+    """Pictures and sound apart, by keyframes; a group a piece; at last what joins them and what needs no decode."""
     found = planned(long(1500))
     kinds = [type(group) for group in found.groups]
-    assert [Encode, Encode, Cut, Cut, Cut, Cut, Cut, Join, Assemble] == kinds
-    apart = [type(named.step) for group in found.groups[:2] for named in group.steps]
-    assert [Poster, Sound] == sorted(apart, key=lambda kind: kind.__name__)
+    assert [Encode, Cut, Cut, Cut, Cut, Cut, Join, Assemble] == kinds
+    apart = found.groups[0]
+    assert isinstance(apart, Encode)
+    assert apart.sparse
+    assert [Poster, Sprites, Preview, Sound] == [type(named.step) for named in apart.steps]
     (join,) = [group for group in found.groups if isinstance(group, Join)]
     assert {Rendition} == {type(named.step) for named in join.steps}
     assert not any(isinstance(named.step, Piece) for named in found.steps)
@@ -96,8 +98,10 @@ def test_a_long_film_is_cut():
     ids=["short", "no index", "found out"],
 )
 def test_what_is_not_cut(clip: Clip, whole: bool):  # noqa: FBT001 - a case
-    """One decode for everything."""
-    assert [Encode, Assemble] == [type(group) for group in planned(clip, whole=whole).groups]
+    """One decode for everything, of every frame."""
+    encode, assemble = planned(clip, whole=whole).groups
+    assert (Encode, Assemble) == (type(encode), type(assemble))
+    assert not getattr(encode, "sparse", True)
 
 
 def test_what_is_done_is_not_done_again():
@@ -107,7 +111,7 @@ def test_what_is_done_is_not_done_again():
     while (found := planned(clip, done)).groups:
         ways.append(type(found.groups[0]).__name__)
         done |= records(found.groups[0])
-    assert ["Encode", "Encode", "Cut", "Cut", "Cut", "Join", "Assemble"] == ways
+    assert ["Encode", "Cut", "Cut", "Cut", "Join", "Assemble"] == ways
 
 
 def test_renditions_are_the_same_steps_however_they_are_made():
@@ -122,7 +126,7 @@ def test_renditions_are_the_same_steps_however_they_are_made():
 def test_the_command_of_a_piece():
     """Frames are counted on the grid of the whole, from a second before; times are those of the whole."""
     _, piece, _ = pieces.cut(long(900), [rung("30000/1001")])
-    argv = command.encode_piece(piece, long(900), RULES.limits)
+    argv = encoding.encode_piece(piece, long(900), RULES.limits)
     said = " ".join(argv)
     assert (8991, 8991, 32) == (piece.first, piece.frames, piece.lead)
     assert " -ss 298.931967 " in said
@@ -136,9 +140,9 @@ def test_the_command_of_a_piece():
 def test_the_first_and_the_last():
     """The first is not sought, the last has no end."""
     first, *_, last = pieces.cut(long(900), [rung()])
-    said = " ".join(command.encode_piece(first, long(900), RULES.limits))
+    said = " ".join(encoding.encode_piece(first, long(900), RULES.limits))
     assert ("-ss" in said, "output_ts_offset" in said, "frag_discont" in said) == (False, False, False)
-    said = " ".join(command.encode_piece(last, long(900), RULES.limits))
+    said = " ".join(encoding.encode_piece(last, long(900), RULES.limits))
     assert ("start_frame=26" in said, "end_frame" in said) == (True, False)
 
 

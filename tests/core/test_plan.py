@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 import pytest
 from hypothesis import example, given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.core import plan
 from service.core.media import AudioStream, Clip, Media, Picture, Timeline
-from service.core.plan import NOTHING_BESIDE, Adopt, Assemble, Beside, Cut, Draw, Encode, Named, Plan
+from service.core.plan import NOTHING_BESIDE, Adopt, Assemble, Beside, Cut, Draw, Encode, Join, Named, Plan
 from service.core.products import expected
 from service.core.recipe import Rules
 from service.core.record import StepRecord
@@ -19,16 +20,23 @@ from service.core.step import (
     Piece,
     Placeholder,
     Poster,
+    Preview,
     Progressive,
     Rendition,
     Sound,
+    Sprites,
     Step,
+    Storyboard,
     Subtitles,
     Transcript,
     Variant,
+    Waveform,
 )
+from service.core.storyboard import Layout
 from service.core.tracks import CaptionTrack
 from tests.core.samples import ANIMATION, PHONE, PHONE_PICTURE, PHONE_SOUND, PHOTO, RULES, SONG, rules
+
+Kind = TypeVar("Kind")
 
 MUTE = 'captions.provider = "off"\n'
 PLAIN = rules(MUTE)
@@ -69,44 +77,121 @@ def sizes(picture: Picture, wanted: Rules = PLAIN) -> list[tuple[str, int, int]]
     return [(one.format, one.width, one.height) for one in steps if isinstance(one, Variant)]
 
 
+LADDER = ["1080p", "720p", "480p", "360p", "240p"]
+
+
+def only(kind: type[Kind], found: Plan) -> list[Kind]:
+    """The steps of one kind."""
+    return [named.step for named in found.steps if isinstance(named.step, kind)]
+
+
 def test_video():
-    """One decode makes the rungs, the poster and the sound; playlists and a plain file are put together after it."""
+    """One decode makes the rungs, all pictures and the sound; what needs no decode is put together after it."""
     found = planned(PHONE)
     decode, assemble = found.groups
-    assert ["1080p", "720p", "480p", "360p", "240p", "Poster", "audio", "Progressive", "Package"] == names(found)
-    assert isinstance(decode, Encode)
-    assert PHONE == decode.clip
-    assert Assemble(steps=found.steps[-2:]) == assemble
-    assert found.steps == decode.steps + assemble.steps
+    pictures = ["Poster", "Sprites", "Preview"]
+    assert [*LADDER, *pictures, "audio", "Progressive", "Package", "Storyboard"] == names(found)
+    assert Encode(clip=PHONE, steps=found.steps[:-3]) == decode
+    assert Assemble(steps=found.steps[-3:]) == assemble
+
+
+@pytest.mark.parametrize(
+    ("recipe", "fewer"),
+    [
+        ("storyboard = false", {"Sprites", "Storyboard"}),
+        ("preview = false", {"Preview"}),
+        ("storyboard = false\npreview = false", {"Sprites", "Storyboard", "Preview"}),
+    ],
+)
+def test_pictures_that_nobody_wants(recipe: str, fewer: set[str]):
+    """Neither they nor what is put together from them; the rest is the same steps."""
+    every, some = planned(PHONE), planned(PHONE, rules(f"{MUTE}[video]\n{recipe}"))
+    assert [named for named in every.steps if type(named.step).__name__ not in fewer] == list(some.steps)
+    assert fewer == {*names(every)} - {*names(some)}
+
+
+def test_storyboard():
+    """Small frames of all that is played, the tiles as the picture lies; the WebVTT file names the step of its sheets.
+
+    Sound may go on after the picture, and a player's seek bar with it.
+    """
+    clip = replace(PHONE, timeline=replace(PHONE.timeline, end=20.0))
+    found = planned(clip)
+    layout = Layout(seconds=20.0, width=90, height=160, columns=10, rows=2, count=20)
+    assert [Sprites(layout=layout)] == only(Sprites, found)
+    (sprites,) = [named.digest for named in found.steps if isinstance(named.step, Sprites)]
+    assert [Storyboard(layout=layout, sprites=sprites)] == only(Storyboard, found)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected_size"), [((1080, 1920), (180, 320)), ((1920, 1080), (320, 180)), ((100, 60), (100, 60))]
+)
+def test_preview(size: tuple[int, int], expected_size: tuple[int, int]):
+    """Three seconds from behind the introduction, 320 pixels on its longer side, never enlarged."""
+    clip = replace(PHONE, video=replace(PHONE_PICTURE, width=size[0], height=size[1]))
+    width, height = expected_size
+    assert [Preview(at=3.0, seconds=3.0, width=width, height=height)] == only(Preview, planned(clip))
 
 
 def test_package_names_its_tracks():
     """The package is over all rungs and the sound, the plain file over one rung and the sound, by digest."""
     found = planned(PHONE)
     digests = dict(zip(names(found), [named.digest for named in found.steps], strict=True))
-    rungs = [digests[name] for name in ("1080p", "720p", "480p", "360p", "240p")]
-    assert Package(tracks=(*rungs, digests["audio"])) == found.steps[-1].step
+    rungs = [digests[name] for name in LADDER]
+    assert [Package(tracks=(*rungs, digests["audio"]))] == only(Package, found)
     expected_file = Progressive(video=digests["720p"], audio=digests["audio"], width=720, height=1280)
-    assert expected_file == found.steps[-2].step
+    assert [expected_file] == only(Progressive, found)
 
 
 def test_silent_video():
     """A video without sound has none in its plain file nor in its package."""
     found = planned(replace(PHONE, audio=()))
-    assert "audio" not in names(found)
-    assert found.steps[-2].step.audio is None
-    assert 5 == len(found.steps[-1].step.tracks)
+    assert [] == only(Sound, found)
+    assert [None] == [one.audio for one in only(Progressive, found)]
+    assert [5] == [len(one.tracks) for one in only(Package, found)]
 
 
 def test_sound():
-    """Sound alone is one track, one plain file and one package."""
+    """Sound alone is one track and its waveform in one decode, one plain file and one package."""
     found = planned(SONG)
-    sound = Sound(name="audio", stream=0, channels=1, bit_rate=128_000, language="en")
-    assert ["audio", "Progressive", "Package"] == names(found)
-    assert sound == found.steps[0].step
+    sound = Sound(name="audio", stream=0, channels=1, bit_rate=128_000, language="en", loudness=-16.0, true_peak=-1.5)
+    assert ["audio", "Waveform", "Progressive", "Package"] == names(found)
+    assert [sound, Waveform(sound=sound, samples_per_pixel=240)] == [named.step for named in found.steps[:2]]
     digest = found.steps[0].digest
-    assert Progressive(video=None, audio=digest, width=None, height=None) == found.steps[1].step
-    assert Package(tracks=(digest,)) == found.steps[2].step
+    assert Progressive(video=None, audio=digest, width=None, height=None) == found.steps[2].step
+    assert Package(tracks=(digest,)) == found.steps[3].step
+    assert (Encode(clip=SONG, steps=found.steps[:2]), Assemble(steps=found.steps[2:])) == found.groups
+
+
+@pytest.mark.parametrize(("clip", "drawn"), [(SONG, 1), (PHONE, 0), (replace(PHONE, audio=()), 0)])
+def test_waveform(clip: Clip, drawn: int):
+    """Of audio uploads alone, where the recipe wants it: a video has something else to show."""
+    assert drawn == len(only(Waveform, planned(clip)))
+    assert [] == only(Waveform, planned(clip, rules(f"{MUTE}[audio]\nwaveform = false")))
+
+
+def test_waveform_of_the_best_sound():
+    """One of several is drawn: that which is heard first."""
+    tracks = (replace(PHONE_SOUND, index=5, default=False), replace(PHONE_SOUND, index=6))
+    found = planned(replace(SONG, audio=tracks))
+    assert [6] == [one.sound.stream for one in only(Waveform, found)]
+    assert only(Sound, found)[0] == only(Waveform, found)[0].sound
+
+
+@pytest.mark.parametrize(
+    ("recipe", "loudness", "true_peak"),
+    [
+        ("", -16.0, -1.5),
+        ("loudness = -23", -23.0, -1.5),
+        ("loudness = false", None, -1.5),
+        ("true_peak = -3", -16.0, -3.0),
+    ],
+)
+def test_loudness(recipe: str, loudness: float | None, true_peak: float):
+    """Every track is brought to the recipe's loudness, or to none; another one makes all sound anew."""
+    tracks = (PHONE_SOUND, replace(PHONE_SOUND, index=2, default=False))
+    found = only(Sound, planned(replace(PHONE, audio=tracks), rules(f"{MUTE}[audio]\n{recipe}")))
+    assert [(loudness, true_peak)] * 2 == [(one.loudness, one.true_peak) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -116,43 +201,103 @@ def test_progressive_height(height: int, expected_name: str):
     """The plain file is of the largest rung up to the configured height, or of the smallest there is."""
     found = planned(PHONE, rules(f"{MUTE}[video]\nprogressive_height = {height}"))
     digests = {named.digest: name for named, name in zip(found.steps, names(found), strict=True)}
-    assert expected_name == digests[found.steps[-2].step.video]
+    assert [expected_name] == [digests[one.video] for one in only(Progressive, found) if one.video]
 
 
 @pytest.mark.parametrize(
-    ("defaults", "stream"), [([False, False], 5), ([False, True], 6), ([True, True], 5), ([True, False], 5)]
+    ("defaults", "streams"),
+    [
+        ([False, False, False], [5, 6, 7]),
+        ([False, True, False], [6, 5, 7]),
+        ([True, True, True], [5, 6, 7]),
+        ([False, False, True], [7, 5, 6]),
+    ],
 )
-def test_best_sound(defaults: list[bool], stream: int):
-    """Of several sound tracks the one marked as default is taken, else the first."""
+def test_best_sound(defaults: list[bool], streams: list[int]):
+    """Of several sound tracks the one marked as default comes first, else the first; the others follow in order.
+
+    The first is the plain file's, and all are in the package, behind the rungs.
+    """
     tracks = tuple(replace(PHONE_SOUND, index=5 + at, default=default) for at, default in enumerate(defaults))
-    sounds = [named.step for named in planned(replace(PHONE, audio=tracks)).steps if isinstance(named.step, Sound)]
-    assert [stream] == [one.stream for one in sounds]
+    found = planned(replace(PHONE, audio=tracks))
+    assert streams == [one.stream for one in only(Sound, found)]
+    assert ["audio", "audio-1", "audio-2"] == [one.name for one in only(Sound, found)]
+    digests = [named.digest for named in found.steps if isinstance(named.step, Sound)]
+    assert [digests[0]] == [one.audio for one in only(Progressive, found)]
+    assert [tuple(digests)] == [one.tracks[len(LADDER) :] for one in only(Package, found)]
+
+
+def test_most_sounds():
+    """Eight tracks are offered, the best of them in any case."""
+    tracks = tuple(replace(PHONE_SOUND, index=at, default=at == 11) for at in range(2, 12))
+    found = only(Sound, planned(replace(PHONE, audio=tracks)))
+    assert [11, 2, 3, 4, 5, 6, 7, 8] == [one.stream for one in found]
+    assert ["audio", *(f"audio-{at}" for at in range(1, 8))] == [one.name for one in found]
+
+
+def test_each_sound_keeps_its_language_and_channels():
+    """Players offer them by what they are."""
+    french = replace(PHONE_SOUND, index=2, channels=6, language="fr", default=False)
+    silent = replace(PHONE_SOUND, index=3, default=False)
+    clip = replace(PHONE, audio=(PHONE_SOUND, french, silent), timeline=replace(PHONE.timeline, streams=(0, 1, 2)))
+    assert [("en", 1), ("fr", 2)] == [(one.language, one.channels) for one in only(Sound, planned(clip))]
 
 
 @pytest.mark.parametrize(("channels", "kept"), [(1, 1), (2, 2), (6, 2), (24, 2)])
 def test_channels(channels: int, kept: int):
     """Surround becomes stereo, and mono stays mono."""
     track = replace(PHONE_SOUND, channels=channels)
-    assert kept == planned(replace(SONG, audio=(track,))).steps[0].step.channels
+    assert [kept] == [one.channels for one in only(Sound, planned(replace(SONG, audio=(track,))))]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "at"), [(0.0, 0.0), (0.04, 0.004), (10.0, 1.0), (50.0, 5.0), (7200.0, 5.0), (3.33333, 0.333)]
+    ("seconds", "at"),
+    [
+        (0.0, (0.0, 0.0)),
+        (0.04, (0.0, 0.003)),
+        (1.0, (0.0, 0.08, 0.337, 0.593, 0.85)),
+        (10.0, (0.0, 0.8, 2.083, 3.367, 4.65, 5.933, 7.217, 8.5)),
+        (5400.0, (0.0, 432.0, 1125.0, 1818.0, 2511.0, 3204.0, 3897.0, 4590.0)),
+    ],
 )
-def test_poster_time(seconds: float, at: float):
-    """The poster is from a tenth into the video, at most five seconds."""
+def test_poster_times(seconds: float, at: tuple[float, ...]):
+    """The poster is chosen from the first frame and from some behind the titles and before the credits."""
     clip = replace(PHONE, timeline=replace(PHONE.timeline, duration=seconds))
-    assert [at] == [named.step.at for named in planned(clip).steps if isinstance(named.step, Poster)]
+    assert [at] == [one.at for one in only(Poster, planned(clip))]
 
 
 @pytest.mark.parametrize(
-    ("size", "poster"),
-    [((1080, 1920), (1080, 1920)), ((1920, 1080), (1280, 720)), ((4096, 1), (1280, 1)), ((17, 7), (17, 7))],
+    ("size", "poster_sizes"),
+    [
+        ((1080, 1920), [(1080, 1920), (640, 1138), (320, 569)]),
+        ((1920, 1080), [(1280, 720), (640, 360), (320, 180)]),
+        ((640, 360), [(640, 360), (320, 180)]),
+        ((4096, 1), [(1280, 1), (640, 1), (320, 1)]),
+        ((17, 7), [(17, 7)]),
+    ],
 )
-def test_poster_size(size: tuple[int, int], poster: tuple[int, int]):
-    """A poster is never enlarged, and keeps the picture's aspect."""
+def test_poster_sizes(size: tuple[int, int], poster_sizes: list[tuple[int, int]]):
+    """The widths of images below the poster's own; never enlarged, and with the picture's aspect."""
     clip = replace(PHONE, video=replace(PHONE_PICTURE, width=size[0], height=size[1]))
-    assert [poster] == [(s.step.width, s.step.height) for s in planned(clip).steps if isinstance(s.step, Poster)]
+    assert [tuple(poster_sizes)] == [one.sizes for one in only(Poster, planned(clip))]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "widths", "formats", "quality"),
+    [
+        ("[video]\nposter_width = 1920", [1080, 640, 320], ("webp", "jpeg"), (80, 80)),
+        ("[video]\nposter_width = 640", [640, 320], ("webp", "jpeg"), (80, 80)),
+        ("[video]\nposter_width = 500", [500, 320], ("webp", "jpeg"), (80, 80)),
+        ("[video]\nposter_width = 100", [100], ("webp", "jpeg"), (80, 80)),
+        ("[images]\nwidths = [100, 700]", [1080, 700, 100], ("webp", "jpeg"), (80, 80)),
+        ("[images]\nformats = ['jpeg']\nquality = { jpeg = 60 }", [1080, 640, 320], ("jpeg",), (60,)),
+    ],
+)
+def test_poster_rules(recipe: str, widths: list[int], formats: tuple[str, ...], quality: tuple[int, ...]):
+    """The largest is the recipe's width for posters; the rest is as it is of images, formats and quality too."""
+    (found,) = only(Poster, planned(PHONE, rules(f"{MUTE}{recipe}")))
+    assert widths == [width for width, _ in found.sizes]
+    assert (formats, quality) == (found.formats, found.quality)
 
 
 @pytest.mark.parametrize(
@@ -253,11 +398,50 @@ def test_new_rung_is_packaged():
     assert [[Package]] == [[type(named.step) for named in group.steps] for group in found.groups]
 
 
+@pytest.mark.parametrize(
+    ("before", "todo"),
+    [
+        ("video.storyboard = false", [[Sprites], [Storyboard]]),
+        ("video.preview = false", [[Preview]]),
+        ("audio.loudness = false", [[Sound], [Progressive, Package]]),
+    ],
+)
+def test_what_the_recipe_asks_for_now(before: str, todo: list[list[type[Step]]]):
+    """A new wish costs its own steps and what is put together from them, and no rung."""
+    done = records(planned(PHONE, rules(MUTE + before)).steps)
+    found = planned(PHONE, done=done)
+    assert todo == [[type(named.step) for named in group.steps] for group in found.groups]
+
+
 def test_all_done():
     """When everything is done there is no group left, and the steps still say what makes up the outcome."""
     first = planned(PHONE)
     again = planned(PHONE, done=records(first.steps))
-    assert Plan(steps=first.steps, groups=()) == again
+    assert (first.steps, (), None) == (again.steps, again.groups, again.later)
+
+
+def test_long_video():
+    """Rungs in pieces; beside them one decode of keyframes alone makes all pictures, and measures every sound."""
+    seconds = 900.0
+    tracks = (PHONE_SOUND, replace(PHONE_SOUND, index=2, default=False))
+    timeline = replace(PHONE.timeline, duration=seconds, packets=27_000, reach=seconds, end=seconds)
+    clip = replace(PHONE, duration=seconds, timeline=timeline, audio=tracks)
+    found = planned(clip)
+    beside, *cut, join, assemble = found.groups
+    assert ([Cut] * 3, Join, Assemble) == ([type(one) for one in cut], type(join), type(assemble))
+    of_it = tuple(n for n in found.steps if isinstance(n.step, Poster | Sprites | Preview | Sound))
+    assert Encode(clip=clip, steps=of_it, sparse=True) == beside
+    assert [Poster, Sprites, Preview, Sound, Sound] == [type(named.step) for named in of_it]
+    assert LADDER == [named.step.name for named in join.steps if isinstance(named.step, Rendition)]
+    assert [Progressive, Package, Storyboard] == [type(named.step) for named in assemble.steps]
+
+
+def test_a_long_video_as_a_whole_has_one_decode_of_every_frame():
+    """It is not sparse where there are rungs in it."""
+    timeline = replace(PHONE.timeline, duration=900.0, packets=27_000, reach=900.0, end=900.0)
+    clip = replace(PHONE, duration=900.0, timeline=timeline)
+    decode, _ = plan.make(clip, PLAIN, version="v", done={}, whole=True).groups
+    assert Encode(clip=clip, steps=planned(clip).steps[:-3], sparse=False) == decode
 
 
 SHORTEST = replace(
@@ -301,7 +485,7 @@ _CLIPS = st.builds(
     replace,
     st.just(PHONE),
     video=_VIDEOS,
-    audio=st.lists(_SOUNDS, max_size=3).map(tuple),
+    audio=st.lists(_SOUNDS, max_size=12).map(tuple),
     timeline=_TIMELINES | st.none(),
     duration=st.none() | st.floats(0.001, 21_600),
     size=st.integers(1, 10**11),
@@ -388,9 +572,13 @@ def test_any_video(clip: Clip):
     assert rungs
     assert all(0 < Fraction(one.frame_rate) <= 60 for one in rungs)
     posters = [one for one in steps if isinstance(one, Poster)]
-    assert [True] == [0 <= one.at <= max(clip.seconds, 0.001) for one in posters]
-    assert [True] == [1 <= one.width <= 1280 and one.height >= 1 for one in posters]
-    assert [Progressive, Package] == [type(one) for one in steps[-2:]]
+    assert [True] == [all(0 <= at <= max(clip.seconds, 0.001) for at in one.at) for one in posters]
+    assert [True] == [all(1 <= width <= 1280 and height >= 1 for width, height in one.sizes) for one in posters]
+    widths = [width for one in posters for width, _ in one.sizes]
+    assert sorted(set(widths), reverse=True) == widths
+    names = [one.name for one in steps if isinstance(one, Sound)]
+    assert len(names) == min(8, len(clip.sounds)) == len(set(names))
+    assert [Progressive, Package, Storyboard] == [type(one) for one in steps[-3:]]
 
 
 def test_group_digest():
@@ -409,11 +597,6 @@ def test_placeholder_by_recipe():
 
 ENGLISH = Subtitles(key="a.mp4.en.vtt", etag="e1", language="en")
 GERMAN = Subtitles(key="a.mp4.de.vtt", etag="e2", language="de")
-
-
-def only(kind: type[Step], found: Plan) -> list[Step]:
-    """The steps of one kind."""
-    return [named.step for named in found.steps if isinstance(named.step, kind)]
 
 
 @pytest.mark.parametrize(

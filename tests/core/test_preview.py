@@ -38,7 +38,7 @@ def test_the_command_counts_frames_on_a_grid():
     cut = preview.cut(ffmpeg.input("in")["0"], 3.0, 3.0)
     argv = ffmpeg.compile(preview.written(cut))
     assert (
-        "[0:0]fps=eof_action=pass:fps=8:start_time=0[s0];[s0]tpad=stop=48:stop_mode=clone[s1];"
+        "[0:0]fps=eof_action=pass:fps=8:round=near:start_time=0[s0];[s0]tpad=stop=48:stop_mode=clone[s1];"
         "[s1]trim=end_frame=48:start_frame=24[s2];[s2]setpts=PTS-STARTPTS[s3]"
     ) == argv[argv.index("-filter_complex") + 1]
     assert "preview.webp" == argv[-1]

@@ -1,12 +1,34 @@
 """Which files each step ends as, and which of them a page is told of."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.core import products
 from service.core.products import DASH, HLS, Expected
 from service.core.record import Entry, Role
 from service.core.step import Placeholder, Progressive, Screen, Step, Subtitles, Transcript
-from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND, STEPS, VARIANT
+from tests.core.test_step import (
+    LAYOUT,
+    PACKAGE,
+    PIECE,
+    POSTER,
+    PREVIEW,
+    PROGRESSIVE,
+    RENDITION,
+    SOUND,
+    SPRITES,
+    STEPS,
+    STORYBOARD,
+    VARIANT,
+    WAVEFORM,
+)
+
+
+def poster(name: str, content_type: str, width: int, height: int) -> Expected:
+    """A poster, which has a stable name."""
+    entry = Entry(role=Role.POSTER, alias=name, width=width, height=height)
+    return Expected(name=name, content_type=content_type, entry=entry)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +51,51 @@ from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND,
         (
             POSTER,
             [
+                poster("poster.webp", "image/webp", 640, 360),
+                poster("poster-320.webp", "image/webp", 320, 180),
+                poster("poster.jpg", "image/jpeg", 640, 360),
+                poster("poster-320.jpg", "image/jpeg", 320, 180),
+            ],
+        ),
+        (
+            SPRITES,
+            [
+                Expected(name="storyboard-1.jpg", content_type="image/jpeg"),
+                Expected(name="storyboard-2.jpg", content_type="image/jpeg"),
+            ],
+        ),
+        (
+            STORYBOARD,
+            [
                 Expected(
-                    name="poster.webp",
+                    name="storyboard.vtt",
+                    content_type="text/vtt",
+                    entry=Entry(role=Role.STORYBOARD, alias="storyboard.vtt"),
+                )
+            ],
+        ),
+        (
+            PREVIEW,
+            [
+                Expected(
+                    name="preview.webp",
                     content_type="image/webp",
-                    entry=Entry(role=Role.POSTER, alias="poster.webp", width=640, height=360),
+                    entry=Entry(role=Role.PREVIEW, alias="preview.webp", width=320, height=180),
+                )
+            ],
+        ),
+        (
+            WAVEFORM,
+            [
+                Expected(
+                    name="waveform.json",
+                    content_type="application/json",
+                    entry=Entry(role=Role.WAVEFORM, alias="waveform.json"),
                 ),
                 Expected(
-                    name="poster.jpg",
-                    content_type="image/jpeg",
-                    entry=Entry(role=Role.POSTER, alias="poster.jpg", width=640, height=360),
+                    name="waveform.png",
+                    content_type="image/png",
+                    entry=Entry(role=Role.WAVEFORM, alias="waveform.png"),
                 ),
             ],
         ),
@@ -49,6 +107,7 @@ from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND,
                 Expected(name="720p-iframes.m3u8", content_type=HLS),
             ],
         ),
+        (PIECE, [Expected(name="720p-001.mp4", content_type="video/mp4")]),
         (
             SOUND,
             [Expected(name="audio.mp4", content_type="audio/mp4"), Expected(name="audio.m3u8", content_type=HLS)],
@@ -80,6 +139,22 @@ from tests.core.test_step import PACKAGE, POSTER, PROGRESSIVE, RENDITION, SOUND,
 def test_expected(step: Step, expected: list[Expected]):
     """Tracks and their playlists are parts; what a page enters by is a product."""
     assert tuple(expected) == products.expected(step)
+
+
+def test_sheets_are_those_of_the_layout():
+    """As many as the layout has, and players that are led to them by the WebVTT file find every one."""
+    fewer = replace(LAYOUT, count=80)
+    assert ["storyboard-1.jpg"] == [one.name for one in products.expected(replace(SPRITES, layout=fewer))]
+    assert LAYOUT.names == tuple(one.name for one in products.expected(SPRITES))
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [((640, 360), ("poster.webp", "poster.jpg")), ((320, 180), ("poster-320.webp", "poster-320.jpg"))],
+)
+def test_the_largest_poster_has_the_plain_name(size: tuple[int, int], names: tuple[str, str]):
+    """Whoever knows of no others finds it; the others say how wide they are."""
+    assert names == tuple(products.poster_file(POSTER, format_, size) for format_ in POSTER.formats)
 
 
 def test_media_types():

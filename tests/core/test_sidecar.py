@@ -1,4 +1,4 @@
-"""Which uploads are captions of which."""
+"""Which uploads are captions of which, and which is whose poster."""
 
 import pytest
 from hypothesis import given
@@ -60,9 +60,44 @@ def test_every_source_can_have_captions(source: str, tag: str) -> None:
     assert tag == sidecar.language(f"{source}.{tag}.vtt", source)
 
 
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("films/a.mp4.poster.jpg", "films/a.mp4"),
+        ("films/a.mp4.POSTER.JPEG", "films/a.mp4"),
+        ("a.poster.png", "a"),
+        ("a b+ü.mp4.poster.webp", "a b+ü.mp4"),
+        ("a.mp4.poster.jpg.poster.png", "a.mp4.poster.jpg"),
+        ("a\nb.poster.jpg", "a\nb"),
+        ("films/a.mp4.poster.gif", None),
+        ("films/a.mp4.poster", None),
+        ("films/a.mp4.jpg", None),
+        ("films/poster.jpg", None),
+        ("films/.poster.jpg", None),
+        (".poster.jpg", None),
+        ("a.poster.jpg\n", None),
+        ("a.poster.jpg/b", None),
+        ("", None),
+    ],
+)
+def test_a_poster_names_its_source(key: str, expected: str | None) -> None:
+    """`<key>.poster.jpg`, or another kind of picture, and nothing else."""
+    assert (expected, expected) == (sidecar.pictured(key), sidecar.above(key))
+
+
+def test_captions_belong_to_their_source_as_well() -> None:
+    """One question for whatever lies beside a source."""
+    assert "a.mp4" == sidecar.above("a.mp4.en.vtt")
+    assert "a.mp4.poster.jpg" == sidecar.above("a.mp4.poster.jpg.en.vtt")
+    assert sidecar.above("a.mp4") is None
+
+
 @given(st.text())
 def test_any_key_is_asked(key: str) -> None:
     """No key fails."""
+    above = sidecar.above(key)
+
+    assert above is None or key.startswith(f"{above}.")
     found = sidecar.parent(key)
 
     assert found is None or key.startswith(f"{found[0]}.")

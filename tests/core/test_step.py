@@ -7,19 +7,27 @@ import pytest
 
 from service.core import step
 from service.core.step import (
+    Cover,
+    Embedded,
     Package,
     Piece,
     Placeholder,
     Poster,
+    Preview,
     Progressive,
     Rendition,
     Screen,
     Sound,
+    Sprites,
     Step,
+    Storyboard,
     Subtitles,
     Transcript,
+    UploadedPoster,
     Variant,
+    Waveform,
 )
+from service.core.storyboard import Layout
 
 VARIANT = Variant(
     name="320.webp", width=320, height=240, format="webp", quality=80, animated=False, background="#ffffff"
@@ -35,19 +43,45 @@ RENDITION = Rendition(
     gop_seconds=2.0,
 )
 PIECE = Piece(number=1, first=7500, frames=7500, lead=25, rungs=(RENDITION,))
-SOUND = Sound(name="audio", stream=1, channels=2, bit_rate=128_000, language="en")
-POSTER = Poster(at=0.5, width=640, height=360, formats=("webp", "jpeg"), quality=(80, 80))
+SOUND = Sound(name="audio", stream=1, channels=2, bit_rate=128_000, language="en", loudness=-16.0, true_peak=-1.5)
+WAVEFORM = Waveform(sound=SOUND, samples_per_pixel=240)
+POSTER = Poster(at=(0.0, 0.5), sizes=((640, 360), (320, 180)), formats=("webp", "jpeg"), quality=(80, 80))
+LAYOUT = Layout(seconds=150.0, width=160, height=90, columns=10, rows=8, count=150)
+SPRITES = Sprites(layout=LAYOUT)
+STORYBOARD = Storyboard(layout=LAYOUT, sprites="c" * 40)
+PREVIEW = Preview(at=3.0, seconds=3.0, width=320, height=180)
 PROGRESSIVE = Progressive(video="a" * 40, audio="b" * 40, width=1280, height=720)
 PACKAGE = Package(tracks=("a" * 40, "b" * 40))
 SCREEN = Screen(provider="local", at=(0.5, 1.5), pad=False)
 TRANSCRIPT = Transcript(provider="whisper", stream=1, language=None, languages=("en", "de"))
 SUBTITLES = Subtitles(key="a.mp4.en.vtt", etag="0" * 32, language="en")
+EMBEDDED = Embedded(stream=2, language="en", number=1, title="Full")
+COVER = Cover(key="a.mp4.poster.jpg", etag="0" * 32, provider="local", small="pad")
+UPLOADED_POSTER = UploadedPoster(
+    key=COVER.key,
+    etag=COVER.etag,
+    cover="a" * 40,
+    sizes=((640, 360), (320, 180)),
+    formats=("webp", "jpeg"),
+    quality=(80, 80),
+    background="#ffffff",
+)
 STEPS: list[Step] = [
-    *(VARIANT, Placeholder(), RENDITION, PIECE, SOUND, POSTER, PROGRESSIVE, PACKAGE),
-    *(SCREEN, TRANSCRIPT, SUBTITLES),
+    *(VARIANT, Placeholder(), RENDITION, PIECE, SOUND, WAVEFORM, POSTER, SPRITES, STORYBOARD, PREVIEW),
+    *(PROGRESSIVE, PACKAGE),
+    *(SCREEN, TRANSCRIPT, SUBTITLES, EMBEDDED, COVER, UPLOADED_POSTER),
 ]
 
-_OTHER: dict[type, Any] = {str: "another", int: 7, float: 0.7, bool: True, tuple: ("jpeg",), type(None): "x"}
+_OTHER: dict[type, Any] = {
+    str: "another",
+    int: 7,
+    float: 0.7,
+    bool: True,
+    tuple: ("jpeg",),
+    type(None): "x",
+    Sound: replace(SOUND, loudness=None),
+    Layout: replace(LAYOUT, count=149),
+}
 
 
 def test_every_kind_has_an_epoch():
@@ -89,7 +123,7 @@ def test_digests_are_distinct():
 def test_epoch_counts(monkeypatch: pytest.MonkeyPatch):
     """Raising a maker's epoch makes its steps anew, and no other's."""
     before = {type(one).__name__: step.digest(one, version="v") for one in STEPS}
-    monkeypatch.setitem(step.EPOCHS, "Poster", 2)
+    monkeypatch.setitem(step.EPOCHS, "Poster", step.EPOCHS["Poster"] + 1)
     after = {type(one).__name__: step.digest(one, version="v") for one in STEPS}
     assert {"Poster"} == {name for name in before if before[name] != after[name]}
 

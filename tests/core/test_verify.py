@@ -1,5 +1,6 @@
 """Whether a track is what was asked for."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -9,9 +10,9 @@ from service.core import dash, playlists, tracks, verify
 from service.core.boxes import Fragment, Index
 from service.core.media import Clip
 from service.core.outcome import Reason, Rejected, Unavailable
-from service.core.record import Spent
+from service.core.record import Damaged, Spent
 from service.core.step import Rendition, Sound
-from service.core.verify import Damage, Found, Ran
+from service.core.verify import Found, Ran
 from tests.core.samples import PHONE, SONG
 from tests.core.test_step import PROGRESSIVE, RENDITION, SOUND
 
@@ -79,39 +80,52 @@ SPENT = Spent(wall_seconds=1, cpu_seconds=1, peak_memory_bytes=1)
     ("container", "errors", "missing", "expected"),
     [
         ("mov,mp4,m4a,3gp,3g2,mj2", 0, 0.0, None),
-        ("mov,mp4,m4a,3gp,3g2,mj2", 1, 0.0, Damage(errors=1, first="h264: x")),
-        ("mov,mp4,m4a,3gp,3g2,mj2", 0, 1.5, Damage(missing=1.5)),
+        ("mov,mp4,m4a,3gp,3g2,mj2", 1, 0.0, Damaged(errors=1, first="h264: x")),
+        ("mov,mp4,m4a,3gp,3g2,mj2", 0, 1.5, Damaged(missing=1.5)),
         ("mpegts", 2, 0.0, None),
-        ("mpegts", 3, 0.0, Damage(errors=3, first="h264: x")),
-        ("mpegts", 2, 1.5, Damage(missing=1.5)),
+        ("mpegts", 3, 0.0, Damaged(errors=3, first="h264: x")),
+        ("mpegts", 2, 1.5, Damaged(missing=1.5)),
     ],
 )
-def test_damage(container: str, errors: int, missing: float, expected: Damage | None):
+def test_damage(container: str, errors: int, missing: float, expected: Damaged | None):
     """What could not be decoded, and sound that is missing; each track of a recording may end within a frame."""
     ran = Ran(spent=SPENT, errors=errors, first="h264: x" if errors else "")
     assert expected == verify.damage(ran, replace(PHONE, container=container), missing=missing)
 
 
+MET = [None, Damaged(missing=1.5), Damaged(errors=3, first="a"), Damaged(errors=2, first="b", missing=1.0)]
+
+
 def test_damage_of_several_commands():
-    """What each met is added up; nothing where none met any."""
-    assert None is verify.together([None, None])
-    some = [None, Damage(missing=1.5), Damage(errors=2, first="a"), Damage(errors=3, first="b", missing=1.0)]
-    assert Damage(errors=5, first="a", missing=1.5) == verify.together(some)
+    """What each met in its own part is added up; the longest loss of sound is the loss."""
+    assert Damaged(errors=5, first="a", missing=1.5) == verify.together(MET)
+
+
+def test_damage_that_several_commands_met_alike():
+    """Two that read the same bytes meet the same errors: who met the most has met them all."""
+    assert Damaged(errors=3, first="a", missing=1.5) == verify.worst(MET)
+
+
+@pytest.mark.parametrize("summed", [verify.together, verify.worst])
+def test_no_damage_of_several_commands(summed: Callable[[Iterable[Damaged | None]], Damaged | None]):
+    """Nothing where none met any, and that of one where only one did."""
+    only = Damaged(errors=2, first="a", missing=1.0)
+    assert (None, None, only) == (summed([]), summed([None, None]), summed([None, only, None]))
 
 
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (Damage(errors=1, first="h264: secret"), "It is damaged: 1 part of it could not be decoded."),
-        (Damage(errors=1200), "It is damaged: 1,200 parts of it could not be decoded."),
+        (Damaged(errors=1, first="h264: secret"), "It is damaged: 1 part of it could not be decoded."),
+        (Damaged(errors=1200), "It is damaged: 1,200 parts of it could not be decoded."),
         (
-            Damage(errors=2, missing=1.5),
+            Damaged(errors=2, missing=1.5),
             "It is damaged: 2 parts of it could not be decoded, and 1.5 s of its sound are missing.",
         ),
-        (Damage(missing=1.5), "It is damaged: 1.5 s of its sound are missing."),
+        (Damaged(missing=1.5), "It is damaged: 1.5 s of its sound are missing."),
     ],
 )
-def test_the_policy_is_what_ends_a_damaged_source(damage: Damage, says: str):
+def test_the_policy_is_what_ends_a_damaged_source(damage: Damaged, says: str):
     """It is published as far as it goes, or refused in words that an uploader may read."""
     verify.check_damage(damage, "publish")
     verify.check_damage(None, "reject")

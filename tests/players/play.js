@@ -148,3 +148,41 @@ async function play(kind, address, captions) {
   report.height = media.videoHeight;
   return report;
 }
+
+// What shaka-player shows over its seek bar for each time: which part of which file, and how far that is, in levels of
+// 255, from the picture in the middle of the time that it stands for.
+async function thumbnails(address, storyboard, times) {
+  const player = new shaka.Player();
+  await player.attach(media);
+  await player.load(address);
+  const { id } = await player.addThumbnailsTrack(new URL(storyboard, location).href, "text/vtt"); // whole, or it throws
+  const found = [];
+  for (const time of times) {
+    const shown = await player.getThumbnails(id, time);
+    const { positionX: x, positionY: y, width, height, startTime: start, duration: seconds } = shown;
+    const sheet = await pictureAt(shown.uris[0]);
+    const painted = new Promise((done) => media.requestVideoFrameCallback(done));
+    media.currentTime = start + seconds / 2;
+    await until("seek to a thumbnail", () => !media.seeking && media.readyState >= 2);
+    await Promise.race([painted, sleep(PATIENCE)]); // what is drawn before is black
+    const off = difference(pixels(sheet, x, y, width, height), pixels(media, 0, 0, media.videoWidth, media.videoHeight));
+    found.push({ at: time, sheet: new URL(shown.uris[0]).pathname, x, y, width, height, start, seconds, off });
+  }
+  await player.destroy();
+  return found;
+}
+
+async function pictureAt(address) {
+  const picture = Object.assign(new Image(), { src: address });
+  await picture.decode();
+  return picture;
+}
+
+function pixels(of, ...part) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 64 });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(of, ...part, 0, 0, 64, 64);
+  return context.getImageData(0, 0, 64, 64).data;
+}
+
+const difference = (one, other) => one.reduce((sum, level, at) => sum + Math.abs(level - other[at]), 0) / one.length;

@@ -4,13 +4,13 @@ import fcntl
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, sync_playwright
 
 from tests.players.server import serving
 
@@ -69,6 +69,24 @@ class Report:
     height: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """A part of a sheet in pixels, shown `at` a time and all the `seconds` from `start` on; `sheet` is its URL path.
+
+    `off` says how far it is, in levels of 255, from the picture in the middle of these seconds.
+    """
+
+    at: float
+    sheet: str
+    x: int
+    y: int
+    width: int
+    height: int
+    start: float
+    seconds: float
+    off: float
+
+
 def play_hls(browser: Browser, root: Path, path: str) -> Report:
     """Play the multivariant playlist at `path` below `root` in hls.js."""
     return _play(browser, "hls", root, path)
@@ -87,6 +105,22 @@ def play_dash(browser: Browser, root: Path, path: str) -> Report:
 def play_native(browser: Browser, root: Path, path: str, captions: str | None = None) -> Report:
     """Play a progressive MP4 or M4A as a plain `src`, with the WebVTT file `captions` as a `<track>`."""
     return _play(browser, "native", root, path, captions)
+
+
+def thumbnails(browser: Browser, root: Path, path: str, storyboard: str, at: Sequence[float]) -> tuple[Thumbnail, ...]:
+    """What shaka-player shows of the WebVTT file `storyboard` while the stream at `path` is sought through.
+
+    :raises RuntimeError: for anything that the player or the browser complains of.
+    """
+    with _opened(browser, root) as (page, complaints):
+        given = [f"/{path}", f"/{storyboard}", list(at)]
+        try:
+            found = page.evaluate("(given) => thumbnails(...given)", given)
+        except Error as error:
+            raise RuntimeError(error.message) from error
+    if complaints:
+        raise RuntimeError("; ".join(complaints))
+    return tuple(Thumbnail(**one) for one in found)
 
 
 @contextmanager
@@ -126,13 +160,20 @@ def _install() -> str | None:
 
 
 def _play(browser: Browser, kind: str, root: Path, path: str, captions: str | None = None) -> Report:
-    with serving({"/-/": HERE, "/": root}) as server, browser.new_context() as context:
-        page = context.new_page()
-        seen = _overheard(page, server.address)
-        page.goto(f"{server.address}/-/play.html")
+    with _opened(browser, root) as (page, complaints):
         given = [kind, f"/{path}", captions and f"/{captions}"]
         found = page.evaluate("(given) => play(...given)", given)
-    return Report(**found | _values(found) | {"errors": (*found["errors"], *seen)})
+    return Report(**found | _values(found) | {"errors": (*found["errors"], *complaints)})
+
+
+@contextmanager
+def _opened(browser: Browser, root: Path) -> Iterator[tuple[Page, list[str]]]:
+    """A page with the players on it, and what the browser complains of while it is open."""
+    with serving({"/-/": HERE, "/": root}) as server, browser.new_context() as context:
+        page = context.new_page()
+        complaints = _overheard(page, server.address)
+        page.goto(f"{server.address}/-/play.html")
+        yield page, complaints
 
 
 def _values(found: dict[str, Any]) -> dict[str, Any]:

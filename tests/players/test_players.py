@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import run
 
+import ffmpeg
 import pytest
 
-from service.core import dash, playlists, tracks
+from service.core import dash, playlists, storyboard, tracks
 from tests.core.renditions import needs_ffmpeg, picture_folder, sound_folder
 
 player = pytest.importorskip("tests.players.player", reason="playwright is not installed")
@@ -13,6 +15,9 @@ player = pytest.importorskip("tests.players.player", reason="playwright is not i
 SECONDS = 12
 RATE = "30000/1001"
 CUES = "WEBVTT\n\n00:00.500 --> 00:02.000\nfirst\n\n00:06.000 --> 00:08.000\nsecond\n"
+
+#: A tile a second, on three sheets.
+BOARD = storyboard.Layout(seconds=SECONDS, width=160, height=90, columns=2, rows=2, count=12)
 
 pytestmark = needs_ffmpeg
 
@@ -47,6 +52,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name / "index.m3u8").write_text(playlists.multivariant(*parts))
         (root / name / "index.mpd").write_text(dash.manifest(*parts, duration=SECONDS))
     return root
+
+
+@pytest.fixture(scope="module")
+def board(site: Path) -> str:
+    """Where below the site the storyboard of its larger rung is."""
+    folder = site / "~board"
+    folder.mkdir()
+    frames = storyboard.sampled(ffmpeg.input(str(site / "~360p/video.mp4")), BOARD)
+    small = frames.filter("scale", BOARD.width, BOARD.height).filter("format", storyboard.PIXELS)
+    argv = ffmpeg.compile(storyboard.sprites(small, BOARD))
+    run([argv[0], "-nostdin", "-v", "error", *argv[1:]], cwd=folder, check=True)
+    (folder / storyboard.VTT).write_text(storyboard.vtt(BOARD, BOARD.names))
+    return f"~board/{storyboard.VTT}"
 
 
 def _captions(folder: Path) -> tracks.CaptionTrack:
@@ -109,6 +127,20 @@ def test_a_rendition_plays_as_plain_src(browser: "player.Browser", site: Path) -
     report = player.play_native(browser, site, "~180p/video.mp4")
     _check_playback(report)
     assert (report.heard, report.seen, report.width, report.height) == (False, True, 320, 180)
+
+
+@pytest.mark.parametrize("manifest", ["index.m3u8", "index.mpd"])
+def test_thumbnails_of_a_storyboard(browser: "player.Browser", site: Path, board: str, manifest: str) -> None:
+    """For a time shaka shows the tile of it, from the right sheet, and on it is what the video shows then."""
+    found = player.thumbnails(browser, site, f"all/{manifest}", board, [0.2, 1.5, 3.9, 4.1, 11.9])
+
+    places = [("1", 0, 0), ("1", 160, 0), ("1", 160, 90), ("2", 0, 0), ("3", 160, 90)]
+    assert [(f"/~board/storyboard-{sheet}.jpg", x, y) for sheet, x, y in places] == [
+        (one.sheet, one.x, one.y) for one in found
+    ]
+    assert [(0, 1), (1, 1), (3, 1), (4, 1), (11, 1)] == [(one.start, one.seconds) for one in found]
+    assert {(160, 90)} == {(one.width, one.height) for one in found}
+    assert max(one.off for one in found) < 12  # levels of 255: the tiles beside it are 15 or more off
 
 
 def test_a_broken_stream_is_reported(browser: "player.Browser", site: Path) -> None:

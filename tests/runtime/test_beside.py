@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.runtime.beside import beside
+from service.runtime.beside import beside, both
 from tests.runtime.instant import instantly, now
 
 
@@ -91,3 +91,32 @@ async def test_a_cancelled_call_leaves_nobody_behind(again_at: float | None) -> 
     assert playing.cancelled()
     assert (again_at or 5, 3) == (work.ended_at, watch.ended_at)
     assert now() == work.ended_at
+
+
+@instantly
+async def test_both_are_done_at_the_same_time() -> None:
+    """It lasts as long as the longer one, and gives what each gave."""
+    assert ("done", None) == await both(Player(seconds=3).work(), Player(seconds=5).watch())
+    assert 5 == now()
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+@instantly
+async def test_one_of_both_that_fails_ends_the_other(failing: int) -> None:
+    """That has tidied up before the error itself is raised."""
+    players = [Player(seconds=100, tidying=2), Player(seconds=100, tidying=2)]
+    players[failing] = Player(seconds=3, error=ValueError("one"))
+    with pytest.raises(ValueError, match="one"):
+        await both(players[0].work(), players[1].work())
+    assert ([3], 5) == (players[1 - failing].cancelled_at, now())
+
+
+@instantly
+async def test_a_cancelled_call_leaves_neither_of_both_behind() -> None:
+    """Both have ended when the call has."""
+    players = [Player(seconds=100, tidying=2), Player(seconds=100, tidying=1)]
+    playing = asyncio.ensure_future(both(players[0].work(), players[1].work()))
+    asyncio.get_running_loop().call_at(3, playing.cancel)
+    await asyncio.wait([playing])
+    assert playing.cancelled()
+    assert [5, 4] == [player.ended_at for player in players]

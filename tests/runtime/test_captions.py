@@ -13,6 +13,7 @@ import pytest
 
 from service.core import job as jobs
 from service.core import places as keys
+from service.core import webvtt
 from service.core.job import Ended, Input, Job, Later
 from service.core.manifest import Serving, Status
 from service.core.outcome import Misconfigured, Overspent, Throttled, Transient, Unavailable
@@ -554,3 +555,82 @@ async def test_uploaded_captions_join_while_the_machine_listens(away: Site) -> N
     with suppress(Transient):
         await away.deliver(later.job, received("end"), recipe=TRANSCRIBE)
     assert [False, False] == [one[2] for one in tracks(away)]
+
+
+# -- by whoever made the film -------------------------------------------------------------------------------------
+
+TALK = CUES.decode()
+
+
+async def test_subtitles_inside_a_film_become_captions(site: Site) -> None:
+    """Tracks like those beside it, and no machine listens; reprocessing finds them done."""
+    site.uploads.put(KEY, film(texts=[("eng", TALK), ("ger", GUTEN_TAG.decode()), ("eng", TALK)]))
+    wire = await site.process(KEY, recipe=WHISPER)
+    assert (0, "uploaded") == (wire.count("find", "listen"), serving(site).captions)
+    assert ["captions.en.vtt", "captions.de.vtt", "captions.en-2.vtt"] == [name for name, *_ in tracks(site)][::2]
+    assert (False, True, 1) == (captioned(site).machine, captioned(site).embedded, captioned(site).cues)
+    assert 3 == site.products(KEY)["index.m3u8"].count(b"TYPE=SUBTITLES")
+    labels = re.findall(r'<track kind="captions"[^>]* label="([^"]*)"', serving(site).html)
+    assert 3 == len(set(labels))
+    wire = await site.process(KEY, received("again"), recipe=WHISPER, type_="reprocess")
+    assert 0 == wire.count("find", "listen", "fetch", "run", "read_captions")
+    site.check(KEY)
+
+
+async def test_captions_beside_a_film_win_over_its_own(site: Site) -> None:
+    """In their language; when they are deleted its own are shown."""
+    site.uploads.put(KEY, film(texts=[("eng", TALK.replace("morning", "night")), ("ger", GUTEN_TAG.decode())]))
+    site.uploads.put(SIDE, CUES)
+    await site.process(KEY, recipe=WHISPER)
+    assert [("captions.en.vtt", "en", False), ("captions.de.vtt", "de", False)] == tracks(site)[::2]
+    assert b"Good morning." in site.products(KEY)["captions.en.vtt"]
+    site.check(KEY)
+    site.uploads.delete(SIDE)
+    await site.process(SIDE, received("deleted"), recipe=WHISPER)
+    assert b"Good night." in site.products(KEY)["captions.en.vtt"]
+    site.check(KEY)
+
+
+@pytest.mark.parametrize(
+    ("text", "none"),
+    [("", "damaged"), ("no captions at all", "damaged"), ("WEBVTT\n", "empty")],
+    ids=["undecodable", "unreadable", "empty"],
+)
+async def test_subtitles_that_give_nothing_are_no_fault_of_the_film(text: str, none: str, site: Site) -> None:
+    """That is noted, and the machine is asked."""
+    site.uploads.put(KEY, film(texts=[("eng", text)]))
+    wire = await site.process(KEY, recipe=WHISPER)
+    assert ("machine", 1) == (serving(site).captions, wire.count("listen"))
+    notes = [step.captioned for record in site.records(KEY) for step in record.steps if step.captioned]
+    assert [(none, True)] == [(note.none, note.embedded) for note in notes if note.none]
+    site.check(KEY)
+
+
+async def test_one_track_that_cannot_be_decoded_takes_no_other_with_it(site: Site) -> None:
+    """Each is tried alone then, and nothing is left of the first try."""
+    site.uploads.put(KEY, film(texts=[("eng", TALK), ("fre", ""), ("ger", GUTEN_TAG.decode())]))
+    await site.process(KEY, recipe=WHISPER)
+    assert ["en", "de"] == [language for _, language, _ in tracks(site)][::2]
+    site.check(KEY)
+
+
+@pytest.mark.parametrize("body", [b"WEBVTT\n", b"WEBVTT\n\n" + b"00:01.000 --> 00:02.000\n" + b"&" * 400 + b"\n\n"])
+async def test_captions_without_a_word_or_with_few_are_both_read(body: bytes, site: Site) -> None:
+    """A file without a cue is no track, and no failure of the film."""
+    site.uploads.put(KEY, film())
+    site.uploads.put(SIDE, body)
+    await site.process(KEY, recipe=OFF)
+    assert (captioned(site).none == "empty") == (serving(site).captions == "none") == (tracks(site) == [])
+    site.check(KEY)
+
+
+async def test_captions_too_large_to_read_are_not_fetched(site: Site) -> None:
+    """Whoever uploads gigabytes under such a name fills no disk."""
+    site.uploads.put(KEY, film())
+    site.uploads.put(SIDE, CUES.ljust(webvtt.MAX_INPUT + 1))
+    wire = await site.process(KEY, recipe=OFF)
+    assert ([KEY], "damaged") == (
+        [call.split()[1] for call in wire.calls if call.startswith("fetch")],
+        captioned(site).none,
+    )
+    site.check(KEY)

@@ -35,10 +35,10 @@ async def test_a_long_film_is_published(site: Site) -> None:
     assert ["Piece"] != [step.kind for record in site.records(KEY) for step in record.steps]
     outcome = site.outcome(KEY)
     assert set(outcome.made) == {step.digest for record in site.records(KEY) for step in record.steps}
-    commands = ["poster.png", "audio.mp4", "360p-000.mp4", "360p-001.mp4", "360p-002.mp4"]
+    commands = ["candidate-01.ppm", "audio.mp4", "360p-000.mp4", "360p-001.mp4", "360p-002.mp4"]
     assert [*commands, "360p.mp4", "240p.mp4", "video.mp4"] == encoded(wire)
     assert outcome.spent
-    assert round(0.1 * 6, 3) == round(outcome.spent.cpu_seconds, 3)  # of ffmpeg's six commands
+    assert round(0.1 * 8, 3) == round(outcome.spent.cpu_seconds, 3)  # of ffmpeg's six commands, and two for the poster
 
 
 async def test_a_death_costs_one_piece(site: Site) -> None:

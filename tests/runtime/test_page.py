@@ -16,7 +16,7 @@ AT = Places(name="a.jpg")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOURCE = Source(etag="e", last_modified="2026-01-01T00:00:00+00:00", size=1)
 REJECTED = partial(manifest.rejected, source=SOURCE, error=Rejected(Reason.DAMAGED, "It is cut off."), now=NOW)
-PROCESSING = partial(manifest.processing, source=SOURCE, percent=1, started_at=NOW, now=NOW)
+PROCESSING = partial(manifest.processing, source=SOURCE, percent=1, eta_seconds=None, started_at=NOW, now=NOW)
 
 
 async def test_each_write_replaces_the_one_before() -> None:

@@ -36,8 +36,9 @@ def reason(manifest: Manifest | None) -> str | None:
 
 
 PICTURE = {"320.webp", "640.webp", "320.jpg", "640.jpg"}
-FILM = {"index.m3u8", "index.mpd", "video.mp4", "poster.webp", "poster.jpg"}
-SOUND = {"index.m3u8", "index.mpd", "audio.m4a"}
+POSTERS = {"poster.webp", "poster.jpg", "poster-320.webp", "poster-320.jpg"}
+FILM = {"index.m3u8", "index.mpd", "video.mp4", "storyboard.vtt", "preview.webp", *POSTERS}
+SOUND = {"index.m3u8", "index.mpd", "audio.m4a", "waveform.json", "waveform.png"}
 
 
 @pytest.mark.parametrize(

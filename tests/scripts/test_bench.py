@@ -19,7 +19,7 @@ from scripts.benches.quality import Rendition as Rendered
 from scripts.benches.video import Contender, Measured, Run
 from scripts.benches.watched import FailedError, Spent
 from service import recipes
-from service.core import command, plan, step
+from service.core import encoding, plan, step
 from service.core.media import AudioStream, Clip, VideoStream
 from service.core.plan import Encode, Named
 from service.core.sniff import StreamFile
@@ -30,6 +30,8 @@ MESSAGES = 40
 SECONDS = 2
 #: Of an output's options those that the encoded picture does not depend on: how it is wrapped, and what is left out.
 WRAPPING = {"-map", "-f", "-movflags", "-g", "-map_metadata", "-map_chapters", "-fflags", "-flags"}
+SCALING = ("scale=", "setsar=", "format=", "setparams=")
+COLOURS = {"-color_primaries", "-color_trc", "-colorspace", "-color_range"}
 FULL_HD = Clip(
     container="mov",
     size=2_500_000,
@@ -178,24 +180,36 @@ def test_renditions_that_are_not_alike_are_not_the_same_work(
     assert same == video.same_work(contenders)
 
 
-def test_commands_by_hand_encode_with_the_options_of_the_service() -> None:
+@pytest.mark.parametrize(
+    "colours",
+    [
+        {},
+        {"matrix": "smpte170m"},
+        {"matrix": "bt470bg", "full_range": True},
+        {"matrix": "bt2020nc"},
+        {"matrix": "gbr", "full_range": True},
+    ],
+)
+def test_commands_by_hand_encode_with_the_options_of_the_service(colours: dict[str, Any]) -> None:
     """What is compared has to be the same work: if this fails, `by_hand` has to be taught what the service does now."""
-    film = planned()
+    assert FULL_HD.video
+    film = planned(replace(FULL_HD, video=replace(FULL_HD.video, **colours)))
     steps = tuple(Named(digest=step.digest(one, version=""), step=one) for one in film.rungs)
-    ours = command.encode(Encode(clip=film.clip, steps=steps), recipes.read().general.limits)
+    ours = encoding.encode(Encode(clip=film.clip, steps=steps), recipes.read().general.limits)
     rungs = tuple(by_hand.rung(one) for one in film.rungs)
     theirs = by_hand.one_command(Task(source=film.file, clip=film.clip, rungs=rungs, sound=film.sound))
-    assert 3 * len(rungs) == len(scalers(ours))
+    assert 4 * len(rungs) == len(scalers(ours))
     assert scalers(ours) == scalers(theirs)
     for rung in rungs:
         assert encoder(ours, rung.file) == encoder(theirs, rung.file)
+        assert COLOURS <= encoder(ours, rung.file).keys()
 
 
 def scalers(argv: Sequence[str]) -> list[list[str]]:
     """The filters of each rung's leg, their options in the order of the alphabet."""
     graph = argv[argv.index("-filter_complex") + 1]
     legs = [leg.strip("[]").split("]", 1)[-1].split("[")[0] for leg in graph.replace("];[", "]\n[").split("\n")]
-    filters = [name for leg in legs for name in leg.split(",") if name.startswith(("scale=", "format=", "setsar="))]
+    filters = [name for leg in legs for name in leg.split(",") if name.startswith(SCALING)]
     return sorted(sorted(one.split("=", 1)[1].split(":")) for one in filters)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core import boxes, command, compliance, copying, isobmff, pieces, plan, recipe, sniff
+from service.core import boxes, command, compliance, copying, encoding, isobmff, pieces, plan, recipe, sniff
 from service.core.boxes import Index
 from service.core.media import Clip
 from service.core.outcome import Rejected
@@ -162,7 +162,7 @@ async def encoded(films: FFmpeg, folder: Path, clip: Clip) -> Index:
     """The next rung, with the source's keyframes."""
     small = rungs(clip)[1]
     group = Encode(clip=clip, steps=(Named(digest="0" * 40, step=small),))
-    await run(films, folder, with_its_keyframes(command.encode(group, RULES.limits)))
+    await run(films, folder, with_its_keyframes(encoding.encode(group, RULES.limits)))
     return await films.index(folder / f"{small.name}.mp4")
 
 
@@ -311,7 +311,7 @@ async def test_damage_is_noticed_by_the_decoder(films: FFmpeg, tmp_path: Path) -
     (tmp_path / "damaged.mp4").write_bytes(data)
     clip = await uploaded(films, tmp_path, tmp_path / "damaged.mp4")
     assert () == reasons(clip)
-    strict = ["-xerror" if part == "-nostdin" else part for part in command.encode(_group(clip), RULES.limits)]
+    strict = ["-xerror" if part == "-nostdin" else part for part in encoding.encode(_group(clip), RULES.limits)]
     with pytest.raises(Rejected):
         await run(films, tmp_path, strict)
 
@@ -334,7 +334,7 @@ async def test_pieces_that_begin_at_keyframes(name: str, films: FFmpeg, tmp_path
     for number, first in enumerate(starts):
         after = starts[number + 1] - first if number + 1 < len(starts) else None
         piece = Piece(number=number, first=first, frames=after, lead=min(first, 2 * round(rate)), rungs=(small,))
-        await run(films, tmp_path, with_its_keyframes(command.encode_piece(piece, clip, RULES.limits)))
+        await run(films, tmp_path, with_its_keyframes(encoding.encode_piece(piece, clip, RULES.limits)))
         names.append(pieces.file(piece, small))
     await films.join(tmp_path, names, "joined.mp4")
     joined = await films.index(tmp_path / "joined.mp4")

@@ -5,7 +5,7 @@ import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from service.core import command, plan, recipe, sniff, verify
+from service.core import command, encoding, loudness, plan, posters, recipe, sniff, storyboard, verify
 from service.core.media import Clip, Media
 from service.core.outcome import Misconfigured, Reason, Rejected
 from service.core.plan import Assemble, Encode
+from service.core.record import Damaged
 from service.core.sniff import StreamFile
+from service.core.step import Poster, Preview, Rendition, Sound, Sprites, Waveform
 from service.core.verify import Ran
 from service.runtime.desk import Desk
 from service.runtime.examine import Examiner
@@ -207,29 +209,31 @@ async def test_sound_tracks_say_their_language(bench: Bench, make: Make) -> None
 
 
 async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None:
-    """One command makes every rung, the sound and the poster; each has an index; they join to one plain MP4."""
+    """One decode makes every rung and picture and measures the sound, which is then encoded; they join to one MP4."""
     clip = await bench.clip(make("clip.mp4", *PICTURE, *SOUND, *H264, "-c:a", "aac", "-shortest"))
-    encode, assemble = plan.make(clip, RULES, version="v", done=()).groups
+    encode, assemble = plan.make(clip, RULES, version="v", done={}).groups
     assert isinstance(encode, Encode)
     assert isinstance(assemble, Assemble)
     shares: list[float] = []
     ran = await bench.films.run(
-        bench.folder, command.encode(encode, LIMITS), seconds=clip.seconds, on_share=shares.append
+        bench.folder, encoding.encode(encode, LIMITS), seconds=clip.seconds, on_share=shares.append
     )
+    assert not (bench.folder / "audio.mp4").exists()
+    mastered = await master(bench, encode, clip)
     indexes = {name: await bench.films.index(bench.folder / name) for name in ("120p.mp4", "60p.mp4", "audio.mp4")}
     assert dict.fromkeys(indexes, pytest.approx(2.0, abs=0.1)) == {
         name: float(index.duration) for name, index in indexes.items()
     }
     assert [True] * 3 == [index.segments[0].starts_with_key for index in indexes.values()]
-    with Image.open(bench.folder / command.POSTER, formats=["PNG"]) as poster:
-        assert (160, 120) == poster.size
+    check_pictures(encode, bench.folder)
     assert shares == sorted(shares)
     assert all(0 <= share < 1 for share in shares)
     assert ran.spent.cpu_seconds > 0
     assert ran.spent.peak_memory_bytes > 0
-    assert (0, "") == (ran.errors, ran.first)
+    assert (0, "", 0, "") == (ran.errors, ran.first, mastered.errors, mastered.first)
     assert indexes["120p.mp4"].samples == indexes["60p.mp4"].samples == ran.frames
-    assert pytest.approx(2.0, abs=0.1) == ran.seconds
+    assert pytest.approx(2.1, abs=0.05) == ran.seconds  # the meter is given a tenth more, to speak of the end
+    assert pytest.approx(2.0, abs=0.1) == mastered.seconds
 
     remux = command.remux(["120p.mp4", "audio.mp4"], "video.mp4")
     await bench.films.run(bench.folder, remux, seconds=1.0, on_share=lambda _share: None)
@@ -237,6 +241,115 @@ async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None
     assert whole.video
     assert (160, 120, "aac") == (whole.video.width, whole.video.height, whole.audio[0].codec)
     assert pytest.approx(2.0, abs=0.1) == whole.seconds
+
+
+async def master(bench: Bench, group: Encode, clip: Clip) -> Ran:
+    """Encode what was measured, each track with the gain that follows from it."""
+    gains = {}
+    for named in group.steps:
+        if isinstance(named.step, Sound):
+            found = await bench.films.loudness(bench.folder / encoding.measure(named.step))
+            gains[named.step] = loudness.gain(found, target=-16.0, ceiling=-1.5)
+    argv = encoding.master(clip, gains, LIMITS)
+    return await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
+
+
+def check_pictures(group: Encode, folder: Path) -> None:
+    """As many as were planned, in the sizes that were planned: candidates for the poster, sheets and the preview."""
+    for named in group.steps:
+        match named.step:
+            case Poster(at=at, sizes=(size, *_)):
+                names = [posters.CANDIDATES % number for number in range(1, len(at) + 1)]
+                assert [("PPM", size, 1)] * len(at) == [drawn(folder / name) for name in names]
+            case Sprites(layout=layout):
+                sheets = [drawn(folder / name) for name in layout.names]
+                assert [("JPEG", layout.sheet_size, 1)] * layout.sheets == sheets
+            case Preview(width=width, height=height, seconds=seconds):
+                assert ("WEBP", (width, height), round(8 * seconds)) == drawn(folder / "preview.webp")
+
+
+def drawn(path: Path) -> tuple[str | None, tuple[int, int], int]:
+    """What a picture is: its format, its size, and how many frames it has."""
+    with Image.open(path, formats=["PPM", "JPEG", "WEBP"]) as picture:
+        return picture.format, picture.size, getattr(picture, "n_frames", 1)
+
+
+async def test_a_clip_of_one_frame_becomes_what_was_planned(bench: Bench, make: Make) -> None:
+    """One candidate for the poster, a tile and an animation that stands still."""
+    one = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=25:duration=0.04"]
+    clip, ran = await encoded(bench, make("one.mp4", *one, *H264))
+    assert (1, 0) == (ran.frames, ran.errors)
+    assert ["candidate-01.ppm"] == sorted(path.name for path in bench.folder.glob("candidate-*"))
+    for name in ("candidate-01.ppm", "storyboard-1.jpg", "preview.webp"):
+        assert (160, 120) == drawn(bench.folder / name)[1]
+    assert pytest.approx(0.04) == clip.seconds
+
+
+async def test_a_clip_of_an_eighth_of_a_second(bench: Bench, make: Make) -> None:
+    """Three frames of a film: its storyboard has a frame as often as its preview has, and there are both."""
+    three = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=24:duration=0.125"]
+    clip, ran = await encoded(bench, make("three.mp4", *three, *H264))
+    assert (0.125, 3, 0) == (clip.seconds, ran.frames, ran.errors)
+    for name in ("storyboard-1.jpg", "preview.webp"):
+        assert 1 == drawn(bench.folder / name)[2]
+
+
+async def test_a_song_becomes_what_was_planned(bench: Bench, make: Make) -> None:
+    """One decode measures it and finds its waveform; a second one encodes it as loud as it is to be."""
+    clip = await bench.clip(make("a.flac", *SOUND))
+    encode, assemble = plan.make(clip, RULES, version="v", done={}).groups
+    assert isinstance(encode, Encode)
+    assert isinstance(assemble, Assemble)
+    argv = encoding.encode(encode, LIMITS)
+    await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
+    (course,) = [named.step for named in encode.steps if isinstance(named.step, Waveform)]
+    pairs = await bench.films.levels(bench.folder / encoding.course(course))
+    assert pytest.approx(2.0, abs=0.05) == len(pairs) * course.samples_per_pixel / 48_000
+    assert pytest.approx((-0.125, 0.125), abs=0.01) == (min(low for low, _ in pairs), max(high for _, high in pairs))
+    await master(bench, encode, clip)
+    assert pytest.approx(2.0, abs=0.1) == float((await bench.films.index(bench.folder / "audio.mp4")).duration)
+
+
+async def test_every_sound_track_is_made(bench: Bench, make: Make) -> None:
+    """The best first; each is measured by itself."""
+    flags = ["-disposition:a:0", "0", "-disposition:a:1", "default"]
+    quiet = ["-filter_complex", "[1:a]volume=-20dB[quiet]", "-map", "0:v", "-map", "1:a", "-map", "[quiet]"]
+    clip = await bench.clip(make("quiet.mkv", *PICTURE, *SOUND, *quiet, *H264, "-c:a", "flac", *flags))
+    encode, *_ = plan.make(clip, RULES, version="v", done={}).groups
+    assert isinstance(encode, Encode)
+    argv = encoding.encode(encode, LIMITS)
+    await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
+    sounds = [named.step for named in encode.steps if isinstance(named.step, Sound)]
+    assert [("audio", 2), ("audio-1", 1)] == [(one.name, one.stream) for one in sounds]
+    first, second = [await bench.films.loudness(bench.folder / encoding.measure(one)) for one in sounds]
+    assert first
+    assert second
+    assert first.integrated
+    assert second.integrated
+    assert pytest.approx(20, abs=0.2) == second.integrated - first.integrated
+    await master(bench, encode, clip)
+    for one in sounds:
+        assert pytest.approx(2.0, abs=0.1) == float(
+            (await bench.films.index(bench.folder / f"{one.name}.mp4")).duration
+        )
+
+
+async def test_pictures_of_a_long_clip_take_its_keyframes_alone(bench: Bench, make: Make) -> None:
+    """As many of each as of any clip; the preview moves all the same."""
+    clip = await bench.clip(make("plain.mp4", *PICTURE, *SOUND, *H264, "-g", "25", "-c:a", "aac"))
+    encode, *_ = plan.make(clip, RULES, version="v", done={}).groups
+    assert isinstance(encode, Encode)
+    pictures = tuple(named for named in encode.steps if not isinstance(named.step, Rendition))
+    sparse = replace(encode, steps=pictures, sparse=True)
+    argv = encoding.encode(sparse, LIMITS)
+    ran = await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
+    assert 0 == ran.errors
+    found = sorted(bench.folder.glob("candidate-*"))
+    assert 2 == len(found)  # keyframes: one at zero, one after a second
+    assert len({path.read_bytes() for path in found}) == len(found)
+    (layout,) = [named.step.layout for named in pictures if isinstance(named.step, Sprites)]
+    assert ("JPEG", layout.sheet_size, 1) == drawn(bench.folder / (storyboard.SHEETS % 1))
+    assert 2 < drawn(bench.folder / "preview.webp")[2] <= 16
 
 
 async def test_what_is_no_track_has_no_index(bench: Bench) -> None:
@@ -250,13 +363,13 @@ async def test_what_is_no_track_has_no_index(bench: Bench) -> None:
 async def encoded(bench: Bench, file: Path) -> tuple[Clip, Ran]:
     """A file, and what encoding it tells of it."""
     clip = await bench.clip(file)
-    encode, *_ = plan.make(clip, RULES, version="v", done=()).groups
+    encode, *_ = plan.make(clip, RULES, version="v", done={}).groups
     assert isinstance(encode, Encode)
-    argv = command.encode(encode, LIMITS)
+    argv = encoding.encode(encode, LIMITS)
     return clip, await bench.films.run(bench.folder, argv, seconds=clip.seconds, on_share=lambda _share: None)
 
 
-async def damage(bench: Bench, file: Path) -> verify.Damage | None:
+async def damage(bench: Bench, file: Path) -> Damaged | None:
     """What encoding a file loses of it."""
     clip, ran = await encoded(bench, file)
     return verify.damage(ran, clip)
@@ -305,7 +418,7 @@ async def test_a_recording_that_was_interrupted_is_damaged(bench: Bench, make: M
     whole = make("recorded.webm", *PICTURE, *SOUND, *live, stdout=True).read_bytes()
     (tmp_path / "interrupted.webm").write_bytes(whole[: len(whole) * 9 // 10])
     found = await damage(bench, tmp_path / "interrupted.webm")
-    assert verify.Damage(errors=1, first="matroska: File ended prematurely") == found
+    assert Damaged(errors=1, first="matroska: File ended prematurely") == found
 
 
 async def test_what_an_edit_list_cuts_away_is_not_missed(bench: Bench, make: Make) -> None:

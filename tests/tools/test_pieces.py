@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core import command, pieces, plan, recipe, sniff, verify
+from service.core import command, encoding, pieces, plan, recipe, sniff, verify
 from service.core.media import Clip
 from service.core.outcome import Unseekable
 from service.core.plan import Cut, Encode, Join
@@ -61,9 +61,9 @@ async def encoded(films: FFmpeg, folder: Path, clip: Clip, *, whole: bool) -> Pa
     for group in planned.groups:
         match group:
             case Encode(steps=(*_,)) if any(isinstance(named.step, Rendition) for named in group.steps):
-                await run(films, folder, command.encode(group, RULES.limits))
+                await run(films, folder, encoding.encode(group, RULES.limits))
             case Cut():
-                await run(films, folder, command.encode_piece(group.piece, clip, RULES.limits))
+                await run(films, folder, encoding.encode_piece(group.piece, clip, RULES.limits))
                 (rung,) = group.piece.rungs
                 verify.check_piece(group.piece, await films.index(folder / pieces.file(group.piece, rung)))
             case Join():
@@ -132,7 +132,7 @@ async def test_what_is_encoded_otherwise_is_not_joined(films: FFmpeg, tmp_path: 
     cut = pieces.cut(clip, [rung])
     names = [pieces.file(piece, rung) for piece in cut]
     for piece in cut:
-        await run(films, tmp_path, command.encode_piece(piece, clip, RULES.limits))
+        await run(films, tmp_path, encoding.encode_piece(piece, clip, RULES.limits))
     with pytest.raises(Unseekable, match=r"piece 1 begins at 6\.\d+ s, the one before ends at 3\.\d+ s"):
         await films.join(tmp_path, [names[0], names[2]], "120p.mp4")
     smaller = ["-t", "3", "-s", "80x60", *H264, "-f", "mp4", "-movflags", "+cmaf+frag_keyframe+global_sidx"]
