@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from scripts.proofs.clips import UnreadableError
 from service.commands.process import BUCKET
 from service.core import places
 from service.core.manifest import Manifest
@@ -74,7 +75,10 @@ class Published:
 
 
 def process(files: Mapping[str, Path], folder: Path, *, recipe: str = RECIPE) -> dict[str, Published]:
-    """What `media-worker process` makes of these files, by key, in `folder`, which must be new."""
+    """What `media-worker process` makes of these files, by key, in `folder`, which must be new.
+
+    :raises UnreadableError: when it ends without a word of any file.
+    """
     uploads, root, said = folder / "uploads", folder / "out", folder / "recipe.toml"
     for key, path in files.items():
         (uploads / key).parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +86,8 @@ def process(files: Mapping[str, Path], folder: Path, *, recipe: str = RECIPE) ->
     said.write_text(recipe)
     argv = [sys.executable, "-P", "-m", "service", "process", uploads, "--out", root, "--recipe", said, "--json"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)  # it ends with 1 if one of them is not ready
+    if not done.stdout:
+        raise UnreadableError(f"media-worker process ended with {done.returncode}, and said nothing")
     return {one["key"]: _published(one, root) for one in json.loads(done.stdout)}
 
 

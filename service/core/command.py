@@ -19,6 +19,7 @@ from service.core.sniff import StreamFile
 SOURCE = "in"  #: what the upload is called in its scratch directory, whatever its key
 _PACKET_ENTRIES = "packet=stream_index,pts_time,dts_time,duration_time,flags:packet_side_data=side_data_type"
 SPEECH_RATE = 16_000  #: in hertz, of sound for speech recognition, which hears nothing above 8 kHz
+PRIMING = 1024  #: samples that ffmpeg's AAC encoder puts before the sound, and an edit list takes away again
 SAMPLE_RATE = 48_000  #: of every sound track, in hertz: what AAC encoders and players are best tested with
 
 _MAX_ALLOC = 1 << 30  # of one block, in bytes: a decoder that wants more has believed a hostile header
@@ -125,10 +126,18 @@ def decode(clip: Clip, limits: Limits) -> list[str]:
     return compiled(ffmpeg.output(*(source[str(index)] for index in indices), "-", f="null"))
 
 
-def remux(tracks: Sequence[str], target: str) -> list[str]:
-    """One plain MP4 from tracks that this service made, its index in front."""
+def remux(video: str | None, sound: str | None, target: str) -> list[str]:
+    """One plain MP4 from tracks that this service made, its index in front.
+
+    ffmpeg moves an input that begins before zero, as sound does by the encoder's priming, to zero: that is taken back,
+    or else the sound would be late by it, and the priming heard.
+    """
+    ours = {"protocol_whitelist": "file", "format_whitelist": "mov", "f": "mov"}
+    earlier = {"itsoffset": f"{-PRIMING / SAMPLE_RATE:.6f}"}
     inputs = [
-        ffmpeg.input(f"file:{track}", protocol_whitelist="file", format_whitelist="mov", f="mov") for track in tracks
+        ffmpeg.input(f"file:{track}", **ours, **(earlier if track == sound else {}))
+        for track in (video, sound)
+        if track is not None
     ]
     return compiled(ffmpeg.output(*inputs, target, f="mp4", c="copy", movflags="+faststart", **stripped()))
 

@@ -8,7 +8,7 @@ from typing import Literal
 from service.core import markup, places
 from service.core.media import Clip, Kind, Media, Picture
 from service.core.outcome import Reason, Rejected
-from service.core.record import Document, Entry, File, Hint, Product, Record, Role
+from service.core.record import Document, Entry, File, Hint, Product, Record, Role, StepRecord
 
 #: `pending`: they will come; `unavailable`: they could not be made; `none`: nobody speaks, or none were asked for.
 CaptionState = Literal["none", "pending", "machine", "uploaded", "unavailable"]
@@ -24,6 +24,8 @@ class Status(StrEnum):
     FAILED = "failed"
     DELETED = "deleted"
 
+
+_ANOTHER_LENGTH = 1.0  # seconds: sound may go on after the picture, and frames be padded, but not by so much
 
 _WAITING = {
     Reason.MODERATION_REVIEW: "It will be shown when a person has looked at it.",
@@ -181,7 +183,7 @@ def serve(
         kind=kind,
         width=width,
         height=height,
-        duration=duration,
+        duration=_lasts([step for _, step in chosen], duration),
         products=products,
         placeholder=hint,
         captions="pending" if pending else _captions(products),
@@ -193,6 +195,13 @@ def serve(
 def _captions(products: Iterable[Product]) -> CaptionState:
     found = [product.machine for product in products if product.role is Role.CAPTIONS]
     return ("machine" if all(found) else "uploaded") if found else "none"
+
+
+def _lasts(steps: Iterable[StepRecord], said: float | None) -> float | None:
+    """What the media says of itself, unless what was decoded of it is another length: packets need not say theirs."""
+    made = [track.duration for step in steps if (track := step.video or step.audio)]
+    longest = max(made, default=said)
+    return longest if said is None or longest is None or longest - said > _ANOTHER_LENGTH else said
 
 
 def _measures(media: Media) -> tuple[int | None, int | None, float | None]:

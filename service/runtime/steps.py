@@ -133,10 +133,10 @@ class Performer:
         return records, spent
 
     async def _progressive(self, step: Progressive, folder: Path, ledger: Ledger) -> Spent:
-        files = [await _local(digest, folder, ledger) for digest in (step.video, step.audio) if digest]
+        video, sound = [await _local(digest, folder, ledger) if digest else None for digest in (step.video, step.audio)]
         (target,) = products.expected(step)
         lasts = _longest([track for digest in (step.video, step.audio) if digest for track in _tracks(digest, ledger)])
-        argv = command.remux(files, target.name)
+        argv = command.remux(video, sound, target.name)
         spent = (await self.films.run(folder, argv, seconds=lasts, on_share=lambda _share: None)).spent
         verify.check_progressive(step, await self.films.inspect(folder, target.name), seconds=lasts)
         return spent

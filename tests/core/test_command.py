@@ -123,7 +123,8 @@ def test_remux():
     """The whole command for the plain file: our own tracks, copied, the index in front."""
     inputs = [
         *("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-i", "file:720p.mp4"),
-        *("-f", "mov", "-format_whitelist", "mov", "-protocol_whitelist", "file", "-i", "file:audio.mp4"),
+        *("-f", "mov", "-format_whitelist", "mov", "-itsoffset", "-0.021333", "-protocol_whitelist", "file"),
+        *("-i", "file:audio.mp4"),
     ]
     expected = [
         *FFMPEG,
@@ -131,7 +132,7 @@ def test_remux():
         *f"-map 0 -map 1 -f mp4 -c copy {STRIPPED} -map_chapters -1 -map_metadata -1 -movflags +faststart".split(),
         "video.mp4",
     ]
-    assert expected == command.remux(["720p.mp4", "audio.mp4"], "video.mp4")
+    assert expected == command.remux("720p.mp4", "audio.mp4", "video.mp4")
 
 
 def test_inspect():

@@ -172,7 +172,7 @@ def test_what_is_a_ladder_by_itself_is_decoded_all_the_same():
         (group, _) = found.groups
         assert isinstance(group, Encode)
         assert (True, False) == (group.watched, group.sparse)
-        assert ["-map", "0:1", "-f", "null"] == encoding.encode(group, RULES.limits)[-7:-3]
+        assert "-map 0:1 -f null -fps_mode passthrough -" in " ".join(encoding.encode(group, RULES.limits))
         assert [] == named(found, Rendition)
 
 

@@ -169,7 +169,16 @@ def test_nothing_is_told_before_the_first_ready(path: list[Step]):
     for change in path:
         found = change(found, FIRST, NOON)
     told = {name for name, value in found.model_dump(exclude_defaults=True).items() if value is not None}
-    assert set() == told - {"status", "reason", "source", "revision", "updated_at", "percent", "eta_seconds", "started_at"}
+    assert set() == told - {
+        "status",
+        "reason",
+        "source",
+        "revision",
+        "updated_at",
+        "percent",
+        "eta_seconds",
+        "started_at",
+    }
 
 
 def test_undeleted():

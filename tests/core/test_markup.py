@@ -57,7 +57,7 @@ def test_picture_in_one_format():
 
 
 def test_video():
-    """HLS for whoever plays it or has hls.js, the plain file for all others, a JPEG before both, thumbnails to scrub."""
+    """HLS for whoever plays it or has hls.js, the plain file for all others, a JPEG before, thumbnails to scrub."""
     expected = (
         '<video controls playsinline preload="metadata" crossorigin poster="/v/poster.jpg" width="1920" height="1080" '
         'data-hls="/v/index.m3u8">'

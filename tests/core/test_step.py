@@ -7,6 +7,7 @@ import pytest
 
 from service.core import step
 from service.core.step import (
+    Copy,
     Cover,
     Embedded,
     Package,
@@ -66,8 +67,9 @@ UPLOADED_POSTER = UploadedPoster(
     quality=(80, 80),
     background="#ffffff",
 )
+COPY = Copy(name="1080p", width=1920, height=1080, frame_rate="25", max_bit_rate=5_000_000)
 STEPS: list[Step] = [
-    *(VARIANT, Placeholder(), RENDITION, PIECE, SOUND, WAVEFORM, POSTER, SPRITES, STORYBOARD, PREVIEW),
+    *(VARIANT, Placeholder(), COPY, RENDITION, PIECE, SOUND, WAVEFORM, POSTER, SPRITES, STORYBOARD, PREVIEW),
     *(PROGRESSIVE, PACKAGE),
     *(SCREEN, TRANSCRIPT, SUBTITLES, EMBEDDED, COVER, UPLOADED_POSTER),
 ]

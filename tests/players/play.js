@@ -154,6 +154,7 @@ async function play(kind, address, captions) {
 async function thumbnails(address, storyboard, times) {
   const player = new shaka.Player();
   await player.attach(media);
+  player.configure({ abr: { enabled: false } });
   await player.load(address);
   const { id } = await player.addThumbnailsTrack(new URL(storyboard, location).href, "text/vtt"); // whole, or it throws
   const found = [];
@@ -161,15 +162,24 @@ async function thumbnails(address, storyboard, times) {
     const shown = await player.getThumbnails(id, time);
     const { positionX: x, positionY: y, width, height, startTime: start, duration: seconds } = shown;
     const sheet = await pictureAt(shown.uris[0]);
-    const painted = new Promise((done) => media.requestVideoFrameCallback(done));
-    media.currentTime = start + seconds / 2;
-    await until("seek to a thumbnail", () => !media.seeking && media.readyState >= 2);
-    await Promise.race([painted, sleep(PATIENCE)]); // what is drawn before is black
+    await painted(start + seconds / 2);
     const off = difference(pixels(sheet, x, y, width, height), pixels(media, 0, 0, media.videoWidth, media.videoHeight));
     found.push({ at: time, sheet: new URL(shown.uris[0]).pathname, x, y, width, height, start, seconds, off });
   }
   await player.destroy();
   return found;
+}
+
+// Seeks, and waits until the picture of that time is there to be drawn: `seeked` says no more than that there is one.
+async function painted(to) {
+  let shown = -1;
+  const look = (_, { mediaTime }) => {
+    shown = mediaTime;
+    media.requestVideoFrameCallback(look);
+  };
+  media.requestVideoFrameCallback(look);
+  media.currentTime = to;
+  await until("seek to a thumbnail", () => Math.abs(shown - to) < 0.2);
 }
 
 async function pictureAt(address) {

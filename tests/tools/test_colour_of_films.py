@@ -1,6 +1,7 @@
 """Patches of known colour through the real ffmpeg: what a source means is what a page shows."""
 
 import json
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +27,7 @@ LUMA = {  # what red and blue are of luma: ITU-T H.273, table 4
     "bt2020nc": (0.2627, 0.0593),
 }
 BT709_IN_BT2020 = ((0.6274, 0.3293, 0.0433), (0.0691, 0.9195, 0.0114), (0.0164, 0.0880, 0.8956))  # ITU-R BT.2087
-CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+CORPUS = Path(os.environ.get("MEDIA_CORPUS", Path(__file__).parents[3] / "shared" / "corpus"))
 MEDIA3 = "media3/libraries/test_data/src/test/assets/media"
 
 

@@ -235,7 +235,7 @@ async def test_a_clip_becomes_what_was_planned(bench: Bench, make: Make) -> None
     assert pytest.approx(2.1, abs=0.05) == ran.seconds  # the meter is given a tenth more, to speak of the end
     assert pytest.approx(2.0, abs=0.1) == mastered.seconds
 
-    remux = command.remux(["120p.mp4", "audio.mp4"], "video.mp4")
+    remux = command.remux("120p.mp4", "audio.mp4", "video.mp4")
     await bench.films.run(bench.folder, remux, seconds=1.0, on_share=lambda _share: None)
     whole = await bench.clip(bench.folder / "video.mp4")
     assert whole.video
