@@ -10,7 +10,7 @@ from scripts.resources import Client, Resources
 from service.core import webvtt
 from service.core.manifest import Manifest
 from service.core.places import Places, name
-from service.core.record import Outcome
+from service.core.record import Outcome, Role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class Board:
         """What the captions say, from the published WebVTT file; the model is in the record, which no page sees."""
         at = self._places(upload.key)
         serving = upload.manifest.serving if upload.manifest else None
-        files = [each.url for each in serving.products if each.content_type == "text/vtt"] if serving else []
+        captions = [each for each in serving.products if each.role is Role.CAPTIONS] if serving else []
+        files = [each.url for each in captions if each.content_type == "text/vtt"]
         cues = webvtt.parse(self._read(at.key(files[0])) or b"WEBVTT") if files else ()
         if not cues:
             return None

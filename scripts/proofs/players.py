@@ -84,8 +84,8 @@ def _all(browser: Browser, kind: Kind, source: str, clip: clips.Clip, made: Publ
         path = _below(made, role)
         report = play(browser, made.root, path)
         of_shaka = clip.video is not None and play is not player.play_hls  # which has none of its own
-        shown, wrong = _thumbnails(browser, made, path) if of_shaka else ((), ())
-        said = (*_wrong(report, kind, clip), *wrong)
+        shown, missing = _thumbnails(browser, made, path) if of_shaka else ((), ())
+        said = (*_wrong(report, kind, clip), *missing)
         yield Played(kind=kind.name, source=source, player=name, report=report, thumbnails=shown, wrong=said)
 
 

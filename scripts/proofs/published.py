@@ -84,7 +84,19 @@ def process(files: Mapping[str, Path], folder: Path, *, recipe: str = RECIPE) ->
         (uploads / key).parent.mkdir(parents=True, exist_ok=True)
         (uploads / key).symlink_to(path)
     said.write_text(recipe)
-    argv = [sys.executable, "-P", "-m", "service", "process", uploads, "--out", root, "--recipe", said, "--json"]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-P",
+        "-m",
+        "service",
+        "process",
+        uploads,
+        "--out",
+        root,
+        "--recipe",
+        said,
+        "--json",
+    ]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=False)  # it ends with 1 if one of them is not ready
     if not done.stdout:
         raise UnreadableError(f"media-worker process ended with {done.returncode}, and said nothing")

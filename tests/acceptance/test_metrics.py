@@ -40,7 +40,10 @@ match = "dear/"
 spend = { upload = 0.003 }
 moderation = { provider = "off" }
 """
-GAUGES = {"media_slots", "media_slots_busy"}
+GAUGES = {
+    *("media_slots", "media_slots_busy"),
+    *("media_encode_silence_seconds", "media_encode_seconds_per_second"),
+}
 
 
 @pytest.fixture(name="site")

@@ -96,8 +96,8 @@ def _captions(site: Path, key: str) -> str | None:
     """The address of its WebVTT file, if it has one."""
     serving = _manifest(site, key).serving
     assert serving
-    found = (product.url.lstrip("/") for product in serving.products if product.content_type == "text/vtt")
-    return next(found, None)
+    captions = (product for product in serving.products if product.role == "captions")
+    return next((one.url.lstrip("/") for one in captions if one.content_type == "text/vtt"), None)
 
 
 def _cues(site: Path, key: str) -> tuple[Cue, ...]:

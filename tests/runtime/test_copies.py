@@ -126,6 +126,8 @@ async def test_a_copy_that_may_not_be_published_is_none(site: Site, monkeypatch:
     assert [["360p.mp4"], LADDER] == made(wire)
     (copied,) = steps(site, "Copy")
     assert (("a keyframe is none",), ()) == (copied.refused, copied.files)
+    assert [] == made(await site.process(KEY, received("again"), type_="reprocess"))
+    await site.process(KEY, received("sweep"), type_="sweep")
     again = await site.process(KEY, received("again"), type_="reprocess")
     assert [] == made(again)
     site.check(KEY)

@@ -154,7 +154,7 @@ async def test_a_poster_is_the_best_of_the_frames_that_there_are(shown: int, ben
     best = f"candidate-{shown:02}.ppm"
     found: list[bytes] = []
 
-    def sharpest(page: Page) -> fakes.Traits:
+    def bright(page: Page) -> fakes.Traits:
         dull = unlike(page)
         return dull if page.source != best else replace(dull, fields=bytes([128]) * 256)
 
@@ -162,7 +162,7 @@ async def test_a_poster_is_the_best_of_the_frames_that_there_are(shown: int, ben
         if call.startswith("draw"):
             found.append((bench.folder / best).read_bytes())
 
-    bench.pictures.traits, bench.wire.before = sharpest, look
+    bench.pictures.traits, bench.wire.before = bright, look
     records = await bench.encode(film(shown=shown))
     (poster,) = kind(records, "Poster")
     drawn = fakes._etag(*found)
@@ -246,9 +246,9 @@ class Meeting:
     _both: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, call: str) -> None:
-        who = {"frames candidate": "poster", "run audio.mp4": "sound"}.get(call[:16].split("-", maxsplit=1)[0])
-        if who is None:
+        if not call.startswith(("frames candidate", "run audio.mp4")):
             return
+        who = "poster" if call.startswith("frames") else "sound"
         self.begun.add(who)
         if len(self.begun) == 2:
             self._both.set()

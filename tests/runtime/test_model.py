@@ -94,13 +94,13 @@ class Life(RuleBasedStateMachine):
         self._handle(data.draw(st.sampled_from(sorted(self.queue.letters))), Wire())
 
     @precondition(lambda self: self.queue.letters)
-    @rule(data=st.data(), number=st.integers(1, 45))
+    @rule(data=st.data(), number=st.integers(1, 60))
     def deliver_to_one_that_dies(self, data: st.DataObject, number: int) -> None:
         """A worker is killed after so many calls."""
         self._handle(data.draw(st.sampled_from(sorted(self.queue.letters))), Death(number=number).wire())
 
     @precondition(lambda self: self.queue.letters)
-    @rule(data=st.data(), number=st.integers(1, 45), had_effect=st.booleans())
+    @rule(data=st.data(), number=st.integers(1, 60), had_effect=st.booleans())
     def deliver_to_one_that_fails(self, data: st.DataObject, number: int, *, had_effect: bool) -> None:
         """One call fails."""
         trouble = Failure(number=number, had_effect=had_effect)
