@@ -27,7 +27,17 @@ def encode(group: Encode, limits: Limits) -> list[str]:
     clip, steps = group.clip, [named.step for named in group.steps]
     keyframes = {"skip_frame:v": "nokey"} if group.sparse else {}
     source = ffmpeg.input(f"file:{SOURCE}", **guarded(clip.sniffed, limits), **keyframes)
-    return compiled(ffmpeg.merge_outputs(*_pictures(source, group, limits), *_heard(source, steps)))
+    outputs = [*_pictures(source, group, limits), *_heard(source, steps)]
+    return compiled(ffmpeg.merge_outputs(*outputs, *unheard(source, clip, _read(group, steps))))
+
+
+def _read(group: Encode, steps: Sequence[object]) -> list[int]:
+    """The tracks that these steps decode."""
+    video = group.clip.video
+    seen = any(isinstance(step, Rendition | Poster | Sprites | Preview) for step in steps) or group.watched
+    streams = [step.stream for step in steps if isinstance(step, Sound)]
+    streams += [step.sound.stream for step in steps if isinstance(step, Waveform)]
+    return [*streams, *([video.index] if video and seen else [])]
 
 
 def master(clip: Clip, gains: Mapping[Sound, float], limits: Limits) -> list[str]:

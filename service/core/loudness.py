@@ -21,7 +21,7 @@ _HALF_STEP = 0.0005  # of full scale: the filter tells peaks to three digits
 #: Samples of silence: the filter speaks every 100 ms, and its oversampling lags by 16, so the end would not count.
 _PADDING = 4800 - 1 + 64
 
-_SAID = re.compile(r"^lavfi\.r128\.(I|true_peak)=(-?[0-9]{1,310}\.[0-9]{3})$", re.MULTILINE)
+_SAID = re.compile(r"^lavfi\.r128\.(I|true_peak)=(-?[0-9]{1,40}\.[0-9]{3})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,8 +152,8 @@ class Clip:
 
     @property
     def heard_until(self) -> float:
-        """Where the last track ends, in seconds: sound may outlast the picture."""
-        return max(self.seconds, self.timeline.end if self.timeline else 0.0)
+        """How long all tracks last together, in seconds: sound may outlast the picture, and no clock begins at zero."""
+        return max(self.seconds, self.timeline.reach if self.timeline else 0.0)
 
 
 Media = Picture | Clip

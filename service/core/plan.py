@@ -429,7 +429,7 @@ def _poster(clip: Clip, video: VideoStream, rules: Rules) -> Poster:
     widths = [largest, *(width for width in reversed(rules.images.widths) if width < largest)]
     return Poster(
         at=posters.times(clip.seconds),
-        sizes=tuple((width, max(1, round(video.height * width / video.width))) for width in widths),
+        sizes=tuple((width, min(_MAX_SIDE, max(1, round(video.height * width / video.width)))) for width in widths),
         formats=rules.images.formats,
         quality=tuple(getattr(rules.images.quality, format_) for format_ in rules.images.formats),
     )

@@ -42,8 +42,8 @@ def selected(frames: Any, at: Sequence[float]) -> Any:
 
 
 def written(frames: Any) -> Any:
-    """Each frame, `selected` and scaled, as a file."""
-    options = {"c:v": "ppm", "fps_mode": "passthrough"}
+    """Each frame, `selected` and scaled, as a file; no more than that, should times go to and fro."""
+    options = {"c:v": "ppm", "fps_mode": "passthrough", "frames:v": _COUNT}
     return ffmpeg.output(frames, CANDIDATES, f="image2", **options, **stripped())
 
 

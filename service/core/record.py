@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.core.media import Clip, Picture
 from service.core.tracks import AudioTrack, CaptionTrack, VideoTrack
 
+#: Raised when a clip is asked for more than before: 1 for colours, subtitles, and how its keyframes lie.
+EXAMINED = 1
+
 
 class Document(BaseModel):
     """A frozen JSON document; readers of older versions ignore what they do not know."""
@@ -193,17 +196,24 @@ class Spent(Document):
 class Record(Document):
     """A group of steps that were done and committed together; its files lie in `folder`.
 
-    `media` is what examining the version gave, so that what needs no decode needs no download either.
+    `media` is what examining the version gave, so that what needs no decode needs no download either; `examined` says
+    how much was asked of it then: see `known`.
     """
 
     version: str
     media: Picture | Clip | None = None
+    examined: int = 0
     digest: str
     folder: str
     made_at: datetime
     made_by: dict[str, str]
     spent: Spent
     steps: tuple[StepRecord, ...]
+
+    @property
+    def known(self) -> Picture | Clip | None:
+        """What the version is; None where too little was asked of a clip then, and it has to be examined again."""
+        return None if isinstance(self.media, Clip) and self.examined < EXAMINED else self.media
 
 
 class Decision(Document):

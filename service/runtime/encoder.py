@@ -101,8 +101,21 @@ class Encoder:
     async def encode(
         self, group: Encode, desk: Desk, ledger: Ledger, on_share: Callable[[float], None]
     ) -> tuple[list[StepRecord], Spent]:
-        """Everything of one decode; sound is encoded while the poster is drawn."""
+        """Everything of one decode; sound is encoded while the poster is drawn.
+
+        :raises Unseekable: when keyframes alone, or a moment that was sought, are not enough.
+        """
         await desk.source()
+        if not group.sparse:
+            return await self._encode(group, desk, ledger, on_share)
+        try:
+            return await self._encode(group, desk, ledger, on_share)
+        except Rejected as error:  # the whole will tell
+            raise Unseekable(f"its keyframes alone: {error}") from error
+
+    async def _encode(
+        self, group: Encode, desk: Desk, ledger: Ledger, on_share: Callable[[float], None]
+    ) -> tuple[list[StepRecord], Spent]:
         clip, folder, steps = group.clip, desk.folder, [named.step for named in group.steps]
         argv = encoding.encode(group, desk.limits)
         ran = await self.films.run(folder, argv, seconds=clip.heard_until, on_share=on_share)

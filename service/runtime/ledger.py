@@ -12,7 +12,7 @@ from service.core import places
 from service.core.media import Media
 from service.core.outcome import Conflict
 from service.core.places import Area, Places
-from service.core.record import Decision, File, Outcome, Record, Spent, StepRecord
+from service.core.record import EXAMINED, Decision, File, Outcome, Record, Spent, StepRecord
 from service.logs import log
 from service.runtime.beside import together
 from service.runtime.lease import Message
@@ -59,7 +59,7 @@ class Ledger:
                 self._etags[key] = stored.etag
             elif key == self.at.decision(self.version):
                 self.decision = await read_decision(self.store, self.at, self.version)
-        self.media = next((record.media for record in self.records if record.media), None)
+        self.media = next((record.known for record in self.records if record.known), None)
 
     @property
     def done(self) -> dict[str, tuple[Record, StepRecord]]:
@@ -79,6 +79,7 @@ class Ledger:
         record = Record(
             version=self.version,
             media=self.media,
+            examined=EXAMINED,
             digest=digest,
             folder=self.at.folder(digest, self.attempt, area=area or self.area),
             made_at=datetime.now(UTC),

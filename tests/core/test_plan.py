@@ -115,7 +115,7 @@ def test_storyboard():
 
     Sound may go on after the picture, and a player's seek bar with it.
     """
-    clip = replace(PHONE, timeline=replace(PHONE.timeline, end=20.0))
+    clip = replace(PHONE, timeline=replace(PHONE.timeline, reach=20.0, end=36_020.0))
     found = planned(clip)
     layout = Layout(seconds=20.0, width=90, height=160, columns=10, rows=2, count=20)
     assert [Sprites(layout=layout)] == only(Sprites, found)

@@ -11,6 +11,7 @@ import pytest
 from service.core.job import Job, Type
 from service.core.manifest import Manifest, Status
 from service.core.outcome import Crowded, Elsewhere, Misconfigured, Reason, Unavailable
+from service.core.places import is_record
 from service.runtime import progress
 from service.runtime.lease import Message
 from service.runtime.room import Room
@@ -595,3 +596,15 @@ async def test_what_somebody_deleted_is_made_again(manifest: str, type_: Type, f
     assert after
     assert [product.alias_url for product in before.products] == [product.alias_url for product in after.products]
     site.check(KEY)
+
+
+async def test_a_clip_that_was_examined_less_closely_before_is_examined_again(site: Site) -> None:
+    """Its colours, say, were not asked for then; what was said of a picture still holds."""
+    for key, body, again in (("a.mkv", film(), True), ("a.jpg", photo(), False)):
+        site.uploads.put(key, body)
+        await site.process(key)
+        for at in [one for one in site.objects() if one.startswith(places(key).versions) and is_record(one)]:
+            old = json.loads(site.objects()[at]) | {"examined": 0}
+            await site.store.overwrite(at, json.dumps(old).encode())
+        wire = await site.process(key, received(f"again {key}"), type_="reprocess")
+        assert again == bool([call for call in wire.calls if call.startswith(("probe", "inspect "))])
