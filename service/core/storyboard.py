@@ -12,7 +12,7 @@ from typing import Any
 
 import ffmpeg
 
-from service.core import sizes, tracks
+from service.core import sizes, tracks, webvtt
 from service.core.command import stripped
 
 SHEETS = "storyboard-%d.jpg"  #: files of `sprites`, numbered from 1
@@ -125,12 +125,6 @@ def vtt(plan: Layout, uris: Sequence[str]) -> str:
 
 def _cue(plan: Layout, sheets: Sequence[str], tile: int) -> str:
     sheet, column, row = plan.place(tile)
-    begins, ends = (_clock(number * plan.seconds / plan.count) for number in (tile, tile + 1))
+    begins, ends = (webvtt.clock(number * plan.seconds / plan.count) for number in (tile, tile + 1))
     x, y = column * plan.width, row * plan.height
     return f"{begins} --> {ends}\n{sheets[sheet]}#xywh={x},{y},{plan.width},{plan.height}"
-
-
-def _clock(seconds: float) -> str:
-    """With hours, which some players' parsers insist on."""
-    minutes, rest = divmod(round(seconds * 1000), 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}.{rest % 1000:03}"

@@ -38,7 +38,7 @@ def webvtt(cues: Sequence[Cue], *, language: str | None = None, note: str | None
     for cue in cues:
         if lines := _shown(cue):
             text = "\n".join(html.escape(line, quote=False) for line in lines)
-            blocks.append(f"{_clock(cue.start)} --> {_clock(cue.end)}\n{text}")
+            blocks.append(f"{clock(cue.start)} --> {clock(cue.end)}\n{text}")
     return _bounded("\n\n".join(blocks) + "\n")
 
 
@@ -50,7 +50,7 @@ def srt(cues: Sequence[Cue]) -> str:
     shown = [(cue, lines) for cue in cues if (lines := _shown(cue))]
     blocks = []
     for number, (cue, lines) in enumerate(shown, 1):
-        times = f"{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}"
+        times = f"{clock(cue.start, ',')} --> {clock(cue.end, ',')}"
         blocks.append("\n".join([str(number), times, *(line.translate(_SRT_TEXT) for line in lines), ""]))
     return _bounded("\n".join(blocks).replace("\n", "\r\n"))
 
@@ -132,7 +132,8 @@ def _shown(cue: Cue) -> list[str]:
     return [line for line in map(clean, cue.lines) if line]
 
 
-def _clock(seconds: float, point: str = ".") -> str:
+def clock(seconds: float, point: str = ".") -> str:
+    """A time as cues have it, with hours, which some players' parsers insist on."""
     minutes, rest = divmod(round(seconds * 1000), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
 

@@ -21,10 +21,9 @@ from service.runtime.desk import Desk
 from service.runtime.files import filed
 from service.runtime.ledger import Ledger
 from service.runtime.ports import Store
-from service.runtime.reel import added
+from service.runtime.reel import NOTHING, added
 from service.runtime.tools import CaptionReader, Declined, Films, Heard, Pending, Scribe, Speech
 
-_NOTHING = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
 #: Seconds that taking subtitles out may take: FFmpeg needs the square of a text's length, 40 s for two megabytes.
 _PATIENCE = 30.0
 _READ_A_SECOND = 20_000_000  # bytes of a source on a slow disk
@@ -49,7 +48,7 @@ class Captioner:
 
     async def adopt(self, group: Adopt, desk: Desk, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
         """The captions that lie beside the source; those that can't be read are noted, and are no fault of it."""
-        return [await self._adopted(named, desk, ledger) for named in group.steps], _NOTHING
+        return [await self._adopted(named, desk, ledger) for named in group.steps], NOTHING
 
     async def _adopted(self, named: Named, desk: Desk, ledger: Ledger) -> StepRecord:
         assert isinstance(named.step, Subtitles)
@@ -78,7 +77,7 @@ class Captioner:
         except (Rejected, TimeoutError) as error:
             log.warning("subtitles_refused", tracks=[step.stream for step in steps], because=repr(error))
             if len(steps) == 1:
-                return _NOTHING, {*steps}
+                return NOTHING, {*steps}
         else:
             return ran.spent, set()
         alone = [await self._taken_out(clip, [step], desk) for step in steps]
@@ -117,7 +116,7 @@ class Captioner:
             return False
         bought = scribe.minutes(speech.seconds) if scribe.unit and isinstance(heard, Heard) else 0.0
         record = await _heard(named, heard, desk, ledger)
-        spent = heard.spent or _NOTHING
+        spent = heard.spent or NOTHING
         units = {scribe.unit: bought} if scribe.unit and bought else {}
         # before it is committed: after that nobody would come back to it, and this message does
         await self.store.delete([places.speech_audio(speech.name), places.speech_source(speech.name)])

@@ -68,10 +68,6 @@ class Progress:
             return None
         return ceil((1 - self._share) * elapsed / done)
 
-    def part(self, number: int, of: int) -> Callable[[float], None]:
-        """What the part `number` (from 0) of so many equal ones tells its own share to."""
-        return self.between(number / of, (number + 1) / of)
-
     def between(self, begin: float, end: float) -> Callable[[float], None]:
         """What a part that goes from the share `begin` to `end` tells its own share to."""
         return lambda share: self.at(begin + (end - begin) * min(1.0, share))

@@ -21,11 +21,11 @@ from service.runtime.encoder import Encoder, targets
 from service.runtime.files import fetched, recorded
 from service.runtime.ledger import Ledger
 from service.runtime.progress import Stopwatch
+from service.runtime.reel import NOTHING
 from service.runtime.tools import Films, Pictures, Target
 
 T = TypeVar("T")
 
-_NOTHING = Spent(wall_seconds=0, cpu_seconds=0, peak_memory_bytes=0)
 _COVER = "cover"  # the file of a poster that lies beside the source
 
 
@@ -114,11 +114,11 @@ class Performer:
         except Rejected as error:
             log.warning("poster_refused", because=error.message)
             refused = StepRecord(digest=named.digest, kind=type(step).__name__, refused=(error.reason.value,))
-            return [refused], _NOTHING
+            return [refused], NOTHING
         return [await recorded(named, desk.folder, hint=drawn.hint)], drawn.spent
 
     async def _assemble(self, group: Assemble, folder: Path, ledger: Ledger) -> tuple[list[StepRecord], Spent]:
-        records, spent = [], _NOTHING
+        records, spent = [], NOTHING
         for named in group.steps:
             match named.step:
                 case Progressive() as step:

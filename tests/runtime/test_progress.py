@@ -102,7 +102,7 @@ def test_progress_never_goes_back() -> None:
     told: list[int] = []
     progress = Progress(on_change=told.append)
     for number in range(2):
-        tell = progress.part(number, 2)
+        tell = progress.between(number / 2, (number + 1) / 2)
         for share in (0.0, 0.5, 0.4, 0.5, 2.0):
             tell(share)
     assert [25, 50, 75, 100] == told
